@@ -1,0 +1,87 @@
+/** The codes of gRPC that Troupe uses, by name. */
+export type ErrorCode =
+  | 'CANCELLED'
+  | 'UNKNOWN'
+  | 'INVALID_ARGUMENT'
+  | 'DEADLINE_EXCEEDED'
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'PERMISSION_DENIED'
+  | 'RESOURCE_EXHAUSTED'
+  | 'FAILED_PRECONDITION'
+  | 'ABORTED'
+  | 'OUT_OF_RANGE'
+  | 'UNIMPLEMENTED'
+  | 'INTERNAL'
+  | 'UNAVAILABLE'
+  | 'DATA_LOSS'
+  | 'UNAUTHENTICATED';
+
+/** A wrong field of a request: its path as in the contract, and what to do about it. */
+export interface FieldViolation {
+  readonly field: string;
+  readonly description: string;
+}
+
+export interface ErrorDetails {
+  /** Facts for programs; keys in lowerCamelCase or lower_snake_case. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+  readonly violations?: readonly FieldViolation[] | undefined;
+  /** Trying again earlier is useless. */
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error type inside Troupe, and what a user of the SDK catches. `code` is the gRPC status, `reason` the
+ * machine-readable cause (UPPER_SNAKE, google.rpc.ErrorInfo in domain `troupe.dev`).
+ */
+export class TroupeError extends Error {
+  override readonly name = 'TroupeError';
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly violations: readonly FieldViolation[];
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    readonly code: ErrorCode,
+    readonly reason: string,
+    message: string,
+    details: ErrorDetails = {},
+  ) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.metadata = details.metadata ?? {};
+    this.violations = details.violations ?? [];
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+export function isTroupeError(error: unknown, reason?: string): error is TroupeError {
+  return error instanceof TroupeError && (reason === undefined || error.reason === reason);
+}
+
+/** INVALID_ARGUMENT that names the field and says what to do. */
+export function invalidArgument(field: string, description: string): TroupeError {
+  return invalidFields([{ field, description }]);
+}
+
+export function invalidFields(violations: readonly FieldViolation[]): TroupeError {
+  const message = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
+  return new TroupeError('INVALID_ARGUMENT', 'INVALID_FIELD', message, { violations });
+}
+
+/** The text of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The reason of an aborted signal as an error: itself when it is one of ours, CANCELLED otherwise. */
+export function abortError(signal: AbortSignal): TroupeError {
+  const reason: unknown = signal.reason;
+  if (reason instanceof TroupeError) return reason;
+  if (reason instanceof Error && reason.name === 'TimeoutError') return deadlineExceeded();
+  return new TroupeError('CANCELLED', 'CANCELLED', 'the call was cancelled', { cause: reason });
+}
+
+export function deadlineExceeded(message = 'the deadline passed'): TroupeError {
+  return new TroupeError('DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED', message);
+}

@@ -1,0 +1,46 @@
+import type { Random } from '../core/random.js';
+import { randomInt } from '../core/random.js';
+
+/** W3C Trace Context (https://www.w3.org/TR/trace-context/): what crosses process boundaries. */
+export interface TraceContext {
+  /** 32 hex digits. */
+  readonly traceId: string;
+  /** 16 hex digits: the caller's span. */
+  readonly spanId: string;
+  /** 2 hex digits; bit 0: sampled. */
+  readonly flags: string;
+}
+
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+
+/** The context of a `traceparent` header; undefined where the specification says to ignore it. */
+export function parseTraceparent(header: string): TraceContext | undefined {
+  const match = TRACEPARENT.exec(header);
+  if (match === null) return undefined;
+  const [, version, traceId, spanId, flags, rest] = match as unknown as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string | undefined,
+  ];
+  if (version === 'ff' || (version === '00' && rest !== undefined)) return undefined;
+  if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined;
+  return { traceId, spanId, flags };
+}
+
+export function formatTraceparent(context: TraceContext): string {
+  return `00-${context.traceId}-${context.spanId}-${context.flags}`;
+}
+
+/** The same trace with a span of our own as parent of what comes next. */
+export function childTrace(context: TraceContext, random: Random): TraceContext {
+  return { ...context, spanId: hex(random, 16) };
+}
+
+function hex(random: Random, digits: number): string {
+  let text = '';
+  for (let i = 0; i < digits; i += 4) text += randomInt(random, 0x10000).toString(16).padStart(4, '0');
+  return /^0+$/.test(text) ? `${text.slice(0, -1)}1` : text;
+}
