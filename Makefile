@@ -1,0 +1,42 @@
+# Needs Node.js >= 20.19 and make, nothing else. `make help` lists what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+JEST_ARGS ?=
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help check-node install build generate demo test lint format bench clean
+
+help: ## lists the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+check-node:
+	@command -v node >/dev/null || { echo 'Troupe needs Node.js 20.19 or newer, and there is no node on the PATH' >&2; exit 1; }
+	@node scripts/check-node.cjs
+
+install: check-node ## installs the npm packages of package-lock.json, unless they are there
+	@node scripts/install.mjs
+
+build: install ## compiles src/ and examples/ into dist/
+	@node scripts/build.mjs
+
+generate: install ## generates src/gen from proto/
+	@node scripts/generate.mjs
+
+demo: build ## shows a cluster at work on this machine
+	@node dist/src/app/main.js demo $(DEMO_ARGS)
+
+test: build ## runs every test; JEST_ARGS='test/unit' picks some
+	@node scripts/test.mjs $(JEST_ARGS)
+
+lint: install ## checks style, layers, contracts, generated code and leftovers
+	@node scripts/lint.mjs
+
+format: install ## formats the sources and fixes what can be fixed
+	@node node_modules/.bin/biome check --write .
+
+bench: build ## measures Troupe beside its peers
+	@node scripts/bench.mjs $(BENCH_ARGS)
+
+clean: ## removes what was built and installed
+	@rm -rf dist .tools coverage node_modules

@@ -1,0 +1,18 @@
+// Prints `N passed, N failed` of a file written by `jest --json`. A test file that failed outside its tests counts as one.
+import { readFileSync } from 'node:fs';
+
+const { passed, failed } = totals(process.argv[2]);
+console.log(`${passed} passed, ${failed} failed`);
+
+function totals(file) {
+  try {
+    const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(file, 'utf8'));
+    const broken = testResults.filter(
+      ({ status, assertionResults }) => status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
+    );
+    return { passed: numPassedTests, failed: numFailedTests + broken.length };
+  } catch {
+    // The tests did not get as far as a report.
+    return { passed: 0, failed: 1 };
+  }
+}
