@@ -11,7 +11,7 @@ export type Payload =
 export const EMPTY_PAYLOAD: Payload = { kind: 'empty' };
 
 /** What an author or caller may give where a payload is wanted: a string is text, bytes are data, all else is JSON. */
-export type PayloadInput = Json | Uint8Array | TaggedPayload | undefined;
+export type PayloadInput = string | number | boolean | object | null | undefined;
 
 /** A payload that says its own content type. Made by `payload()`. */
 export class TaggedPayload {
@@ -19,7 +19,7 @@ export class TaggedPayload {
 }
 
 /** A payload with a media type (RFC 6838), such as `image/svg+xml`. */
-export function payload(content: Json | Uint8Array, contentType: string): TaggedPayload {
+export function payload(content: PayloadInput, contentType: string): TaggedPayload {
   return new TaggedPayload({ ...toPayload(content), contentType } as Payload);
 }
 
@@ -28,7 +28,7 @@ export function toPayload(input: PayloadInput): Payload {
   if (input instanceof TaggedPayload) return input.payload;
   if (typeof input === 'string') return { kind: 'text', text: input };
   if (input instanceof Uint8Array) return { kind: 'data', data: input };
-  return { kind: 'json', json: input };
+  return { kind: 'json', json: input as Json };
 }
 
 /**

@@ -129,8 +129,6 @@ export interface ExecuteTaskRequest {
     | undefined;
   /** Which try of the task this is, from 1; 0 counts as 1. */
   attempt: number;
-  /** Incarnation of the agent that the router picked; another one refuses with NOT_FOUND. 0: any. */
-  incarnation: bigint;
   /**
    * Says that the router is cut off from the registry. A node without a lease refuses everybody else: its place may be
    * taken. Where both are in the dark, the control plane is away, and the task is accepted (static stability).
@@ -156,8 +154,6 @@ export interface StreamTaskRequest {
     | undefined;
   /** Which try of the task this is, from 1; 0 counts as 1. */
   attempt: number;
-  /** Incarnation of the agent that the router picked; another one refuses with NOT_FOUND. 0: any. */
-  incarnation: bigint;
   /** As in ExecuteTaskRequest. */
   routerIsolated: boolean;
 }
@@ -797,7 +793,7 @@ export const ListAgentsResponse: MessageFns<ListAgentsResponse> = {
 };
 
 function createBaseExecuteTaskRequest(): ExecuteTaskRequest {
-  return { task: undefined, attempt: 0, incarnation: 0n, routerIsolated: false };
+  return { task: undefined, attempt: 0, routerIsolated: false };
 }
 
 export const ExecuteTaskRequest: MessageFns<ExecuteTaskRequest> = {
@@ -808,14 +804,8 @@ export const ExecuteTaskRequest: MessageFns<ExecuteTaskRequest> = {
     if (message.attempt !== 0) {
       writer.uint32(16).uint32(message.attempt);
     }
-    if (message.incarnation !== 0n) {
-      if (BigInt.asIntN(64, message.incarnation) !== message.incarnation) {
-        throw new globalThis.Error("value provided for field message.incarnation of type int64 too large");
-      }
-      writer.uint32(24).int64(message.incarnation);
-    }
     if (message.routerIsolated !== false) {
-      writer.uint32(32).bool(message.routerIsolated);
+      writer.uint32(24).bool(message.routerIsolated);
     }
     return writer;
   },
@@ -854,14 +844,6 @@ export const ExecuteTaskRequest: MessageFns<ExecuteTaskRequest> = {
               break;
             }
 
-            message.incarnation = reader.int64() as bigint;
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
             message.routerIsolated = reader.bool();
             continue;
           }
@@ -881,7 +863,6 @@ export const ExecuteTaskRequest: MessageFns<ExecuteTaskRequest> = {
     return {
       task: isSet(object.task) ? Task.fromJSON(object.task) : undefined,
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
-      incarnation: isSet(object.incarnation) ? BigInt(object.incarnation) : 0n,
       routerIsolated: isSet(object.routerIsolated)
         ? globalThis.Boolean(object.routerIsolated)
         : isSet(object.router_isolated)
@@ -898,9 +879,6 @@ export const ExecuteTaskRequest: MessageFns<ExecuteTaskRequest> = {
     if (message.attempt !== 0) {
       obj.attempt = Math.round(message.attempt);
     }
-    if (message.incarnation !== 0n) {
-      obj.incarnation = message.incarnation.toString();
-    }
     if (message.routerIsolated !== false) {
       obj.routerIsolated = message.routerIsolated;
     }
@@ -914,9 +892,6 @@ export const ExecuteTaskRequest: MessageFns<ExecuteTaskRequest> = {
     const message = createBaseExecuteTaskRequest();
     message.task = (object.task !== undefined && object.task !== null) ? Task.fromPartial(object.task) : undefined;
     message.attempt = object.attempt ?? 0;
-    message.incarnation = (object.incarnation !== undefined && object.incarnation !== null)
-      ? BigInt(object.incarnation)
-      : 0n;
     message.routerIsolated = object.routerIsolated ?? false;
     return message;
   },
@@ -1012,7 +987,7 @@ export const ExecuteTaskResponse: MessageFns<ExecuteTaskResponse> = {
 };
 
 function createBaseStreamTaskRequest(): StreamTaskRequest {
-  return { task: undefined, attempt: 0, incarnation: 0n, routerIsolated: false };
+  return { task: undefined, attempt: 0, routerIsolated: false };
 }
 
 export const StreamTaskRequest: MessageFns<StreamTaskRequest> = {
@@ -1023,14 +998,8 @@ export const StreamTaskRequest: MessageFns<StreamTaskRequest> = {
     if (message.attempt !== 0) {
       writer.uint32(16).uint32(message.attempt);
     }
-    if (message.incarnation !== 0n) {
-      if (BigInt.asIntN(64, message.incarnation) !== message.incarnation) {
-        throw new globalThis.Error("value provided for field message.incarnation of type int64 too large");
-      }
-      writer.uint32(24).int64(message.incarnation);
-    }
     if (message.routerIsolated !== false) {
-      writer.uint32(32).bool(message.routerIsolated);
+      writer.uint32(24).bool(message.routerIsolated);
     }
     return writer;
   },
@@ -1069,14 +1038,6 @@ export const StreamTaskRequest: MessageFns<StreamTaskRequest> = {
               break;
             }
 
-            message.incarnation = reader.int64() as bigint;
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
             message.routerIsolated = reader.bool();
             continue;
           }
@@ -1096,7 +1057,6 @@ export const StreamTaskRequest: MessageFns<StreamTaskRequest> = {
     return {
       task: isSet(object.task) ? Task.fromJSON(object.task) : undefined,
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
-      incarnation: isSet(object.incarnation) ? BigInt(object.incarnation) : 0n,
       routerIsolated: isSet(object.routerIsolated)
         ? globalThis.Boolean(object.routerIsolated)
         : isSet(object.router_isolated)
@@ -1113,9 +1073,6 @@ export const StreamTaskRequest: MessageFns<StreamTaskRequest> = {
     if (message.attempt !== 0) {
       obj.attempt = Math.round(message.attempt);
     }
-    if (message.incarnation !== 0n) {
-      obj.incarnation = message.incarnation.toString();
-    }
     if (message.routerIsolated !== false) {
       obj.routerIsolated = message.routerIsolated;
     }
@@ -1129,9 +1086,6 @@ export const StreamTaskRequest: MessageFns<StreamTaskRequest> = {
     const message = createBaseStreamTaskRequest();
     message.task = (object.task !== undefined && object.task !== null) ? Task.fromPartial(object.task) : undefined;
     message.attempt = object.attempt ?? 0;
-    message.incarnation = (object.incarnation !== undefined && object.incarnation !== null)
-      ? BigInt(object.incarnation)
-      : 0n;
     message.routerIsolated = object.routerIsolated ?? false;
     return message;
   },

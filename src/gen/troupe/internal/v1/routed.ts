@@ -141,8 +141,6 @@ export interface RoutedExecuteTaskRequest {
   /** As in ExecuteTaskRequest. */
   attempt: number;
   /** As in ExecuteTaskRequest. */
-  incarnation: bigint;
-  /** As in ExecuteTaskRequest. */
   routerIsolated: boolean;
 }
 
@@ -164,8 +162,6 @@ export interface RoutedStreamTaskRequest {
     | undefined;
   /** As in StreamTaskRequest. */
   attempt: number;
-  /** As in StreamTaskRequest. */
-  incarnation: bigint;
   /** As in StreamTaskRequest. */
   routerIsolated: boolean;
 }
@@ -1257,7 +1253,7 @@ export const RoutedRunStreamResponse: MessageFns<RoutedRunStreamResponse> = {
 };
 
 function createBaseRoutedExecuteTaskRequest(): RoutedExecuteTaskRequest {
-  return { task: undefined, attempt: 0, incarnation: 0n, routerIsolated: false };
+  return { task: undefined, attempt: 0, routerIsolated: false };
 }
 
 export const RoutedExecuteTaskRequest: MessageFns<RoutedExecuteTaskRequest> = {
@@ -1268,14 +1264,8 @@ export const RoutedExecuteTaskRequest: MessageFns<RoutedExecuteTaskRequest> = {
     if (message.attempt !== 0) {
       writer.uint32(16).uint32(message.attempt);
     }
-    if (message.incarnation !== 0n) {
-      if (BigInt.asIntN(64, message.incarnation) !== message.incarnation) {
-        throw new globalThis.Error("value provided for field message.incarnation of type int64 too large");
-      }
-      writer.uint32(24).int64(message.incarnation);
-    }
     if (message.routerIsolated !== false) {
-      writer.uint32(32).bool(message.routerIsolated);
+      writer.uint32(24).bool(message.routerIsolated);
     }
     return writer;
   },
@@ -1314,14 +1304,6 @@ export const RoutedExecuteTaskRequest: MessageFns<RoutedExecuteTaskRequest> = {
               break;
             }
 
-            message.incarnation = reader.int64() as bigint;
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
             message.routerIsolated = reader.bool();
             continue;
           }
@@ -1341,7 +1323,6 @@ export const RoutedExecuteTaskRequest: MessageFns<RoutedExecuteTaskRequest> = {
     return {
       task: isSet(object.task) ? RoutedTask.fromJSON(object.task) : undefined,
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
-      incarnation: isSet(object.incarnation) ? BigInt(object.incarnation) : 0n,
       routerIsolated: isSet(object.routerIsolated)
         ? globalThis.Boolean(object.routerIsolated)
         : isSet(object.router_isolated)
@@ -1358,9 +1339,6 @@ export const RoutedExecuteTaskRequest: MessageFns<RoutedExecuteTaskRequest> = {
     if (message.attempt !== 0) {
       obj.attempt = Math.round(message.attempt);
     }
-    if (message.incarnation !== 0n) {
-      obj.incarnation = message.incarnation.toString();
-    }
     if (message.routerIsolated !== false) {
       obj.routerIsolated = message.routerIsolated;
     }
@@ -1376,9 +1354,6 @@ export const RoutedExecuteTaskRequest: MessageFns<RoutedExecuteTaskRequest> = {
       ? RoutedTask.fromPartial(object.task)
       : undefined;
     message.attempt = object.attempt ?? 0;
-    message.incarnation = (object.incarnation !== undefined && object.incarnation !== null)
-      ? BigInt(object.incarnation)
-      : 0n;
     message.routerIsolated = object.routerIsolated ?? false;
     return message;
   },
@@ -1474,7 +1449,7 @@ export const RoutedExecuteTaskResponse: MessageFns<RoutedExecuteTaskResponse> = 
 };
 
 function createBaseRoutedStreamTaskRequest(): RoutedStreamTaskRequest {
-  return { task: undefined, attempt: 0, incarnation: 0n, routerIsolated: false };
+  return { task: undefined, attempt: 0, routerIsolated: false };
 }
 
 export const RoutedStreamTaskRequest: MessageFns<RoutedStreamTaskRequest> = {
@@ -1485,14 +1460,8 @@ export const RoutedStreamTaskRequest: MessageFns<RoutedStreamTaskRequest> = {
     if (message.attempt !== 0) {
       writer.uint32(16).uint32(message.attempt);
     }
-    if (message.incarnation !== 0n) {
-      if (BigInt.asIntN(64, message.incarnation) !== message.incarnation) {
-        throw new globalThis.Error("value provided for field message.incarnation of type int64 too large");
-      }
-      writer.uint32(24).int64(message.incarnation);
-    }
     if (message.routerIsolated !== false) {
-      writer.uint32(32).bool(message.routerIsolated);
+      writer.uint32(24).bool(message.routerIsolated);
     }
     return writer;
   },
@@ -1531,14 +1500,6 @@ export const RoutedStreamTaskRequest: MessageFns<RoutedStreamTaskRequest> = {
               break;
             }
 
-            message.incarnation = reader.int64() as bigint;
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
             message.routerIsolated = reader.bool();
             continue;
           }
@@ -1558,7 +1519,6 @@ export const RoutedStreamTaskRequest: MessageFns<RoutedStreamTaskRequest> = {
     return {
       task: isSet(object.task) ? RoutedTask.fromJSON(object.task) : undefined,
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
-      incarnation: isSet(object.incarnation) ? BigInt(object.incarnation) : 0n,
       routerIsolated: isSet(object.routerIsolated)
         ? globalThis.Boolean(object.routerIsolated)
         : isSet(object.router_isolated)
@@ -1575,9 +1535,6 @@ export const RoutedStreamTaskRequest: MessageFns<RoutedStreamTaskRequest> = {
     if (message.attempt !== 0) {
       obj.attempt = Math.round(message.attempt);
     }
-    if (message.incarnation !== 0n) {
-      obj.incarnation = message.incarnation.toString();
-    }
     if (message.routerIsolated !== false) {
       obj.routerIsolated = message.routerIsolated;
     }
@@ -1593,9 +1550,6 @@ export const RoutedStreamTaskRequest: MessageFns<RoutedStreamTaskRequest> = {
       ? RoutedTask.fromPartial(object.task)
       : undefined;
     message.attempt = object.attempt ?? 0;
-    message.incarnation = (object.incarnation !== undefined && object.incarnation !== null)
-      ? BigInt(object.incarnation)
-      : 0n;
     message.routerIsolated = object.routerIsolated ?? false;
     return message;
   },

@@ -1,0 +1,89 @@
+import type { Load } from '../balancer/picker.js';
+import type { Clock } from '../core/clock.js';
+import { type Instance, type InstanceKey, instanceKeyText } from '../core/instance.js';
+import { Catalog } from './catalog.js';
+
+/** An instance that this process may call, and what this process has under way there. */
+export interface Target {
+  readonly key: string;
+  readonly instance: Instance;
+  readonly load: Load;
+  readonly weight: number;
+}
+
+export type ViewChange =
+  | { readonly kind: 'put'; readonly instance: Instance }
+  | { readonly kind: 'removed'; readonly key: InstanceKey };
+
+export interface ViewStatus {
+  readonly revision: bigint;
+  readonly instances: number;
+  /** Since it was last known to be in step with the store; Infinity when it never was. */
+  readonly ageMs: number;
+  readonly stale: boolean;
+}
+
+/** Older than this, a view counts as cut off: three progress messages missed. */
+export const STALE_AFTER_MS = 6_000;
+
+/**
+ * What a node or gateway knows of the cluster. It serves what it knew while the registry is away, and tells how old that is.
+ */
+export class ClusterView {
+  private current = Catalog.empty<Target>();
+  private inStepAtMs = Number.NEGATIVE_INFINITY;
+  private readonly listeners = new Set<(removed: readonly Instance[]) => void>();
+
+  constructor(private readonly clock: Clock) {}
+
+  get catalog(): Catalog<Target> {
+    return this.current;
+  }
+
+  /** The revision after which a watch continues; 0n: from the beginning. */
+  get revision(): bigint {
+    return this.current.revision;
+  }
+
+  /** Replaces everything. What stays keeps its load. */
+  reset(instances: readonly Instance[], revision: bigint): void {
+    const coming = new Set(instances.map(instanceKeyText));
+    const gone: ViewChange[] = [...this.current.all()]
+      .filter(({ key }) => !coming.has(key))
+      .map(({ instance }) => ({ kind: 'removed', key: instance }));
+    this.apply([...gone, ...instances.map((instance) => ({ kind: 'put', instance }) as const)], revision);
+  }
+
+  apply(changes: readonly ViewChange[], revision: bigint): void {
+    const before = this.current;
+    this.current = before.with(
+      changes.map((change) => (change.kind === 'put' ? { kind: 'put', known: this.target(change.instance) } : change)),
+      revision,
+    );
+    if (this.listeners.size === 0) return;
+    const removed = changes.flatMap((change) => (change.kind === 'removed' ? (before.get(change.key)?.instance ?? []) : []));
+    for (const listener of this.listeners) listener(removed);
+  }
+
+  /** Notes that the view was in step with the store `ageMs` ago. */
+  inStep(ageMs: number): void {
+    this.inStepAtMs = Math.max(this.inStepAtMs, this.clock.monotonicMs() - ageMs);
+  }
+
+  status(): ViewStatus {
+    const ageMs = this.clock.monotonicMs() - this.inStepAtMs;
+    return { revision: this.current.revision, instances: this.current.size, ageMs, stale: ageMs > STALE_AFTER_MS };
+  }
+
+  /** Calls back after every change with what went. Returns how to call that off. */
+  onChange(listener: (removed: readonly Instance[]) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  private target(instance: Instance): Target {
+    const before = this.current.get(instance);
+    const load = before?.instance.incarnation === instance.incarnation ? before.load : { inFlight: 0 };
+    return { key: instanceKeyText(instance), instance, load, weight: instance.weight };
+  }
+}

@@ -1,0 +1,76 @@
+import type { Metadata } from '@grpc/grpc-js';
+import { deadlineExceeded, TroupeError } from '../core/errors.js';
+
+/** What a handler knows of the call that it answers. */
+export interface Call {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  /** Address of the caller. */
+  readonly peer: string;
+  /** Milliseconds since the epoch; Infinity when the caller gave none. */
+  readonly deadlineMs: number;
+  /** Aborts when the caller cancelled or its deadline passed. Made on first use: a signal per call costs throughput. */
+  readonly signal: AbortSignal;
+  /** Whether the caller has gone. */
+  readonly cancelled: boolean;
+  /** Calls back once when the caller cancels or its deadline passes: what `signal` does, cheaper. */
+  onCancel(callback: (error: TroupeError) => void): void;
+  /** The first value of a request header; undefined when it was not sent. */
+  header(name: string): string | undefined;
+}
+
+/** The part of grpc-js's server calls that is used here. */
+export interface ServerCall {
+  readonly metadata: Metadata;
+  readonly cancelled: boolean;
+  getPath(): string;
+  getPeer(): string;
+  getDeadline(): Date | number;
+  on(event: 'cancelled', listener: () => void): unknown;
+}
+
+export class GrpcCall implements Call {
+  private controller: AbortController | undefined;
+
+  constructor(private readonly call: ServerCall) {}
+
+  get path(): string {
+    return this.call.getPath();
+  }
+
+  get peer(): string {
+    return this.call.getPeer();
+  }
+
+  get deadlineMs(): number {
+    const deadline = this.call.getDeadline();
+    return typeof deadline === 'number' ? deadline : deadline.getTime();
+  }
+
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      const controller = new AbortController();
+      this.controller = controller;
+      this.onCancel((error) => controller.abort(error));
+    }
+    return this.controller.signal;
+  }
+
+  get cancelled(): boolean {
+    return this.call.cancelled;
+  }
+
+  onCancel(callback: (error: TroupeError) => void): void {
+    if (this.call.cancelled) callback(this.cancelError());
+    else this.call.on('cancelled', () => callback(this.cancelError()));
+  }
+
+  header(name: string): string | undefined {
+    const value = this.call.metadata.get(name)[0];
+    return value === undefined ? undefined : value.toString();
+  }
+
+  private cancelError(): TroupeError {
+    return Date.now() >= this.deadlineMs ? deadlineExceeded() : new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled');
+  }
+}

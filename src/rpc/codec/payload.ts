@@ -1,0 +1,56 @@
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { messageOf, TroupeError } from '../../core/errors.js';
+import { EMPTY_PAYLOAD, type Payload } from '../../core/payload.js';
+import { decodeJson, encodeJson } from './json-value.js';
+
+/** troupe.v1.Payload to and from its encoded form: what travels, and what only its two ends look into. */
+
+/** @throws TroupeError INVALID_ARGUMENT when the bytes are no payload. */
+export function decodePayload(bytes: Uint8Array): Payload {
+  if (bytes.length === 0) return EMPTY_PAYLOAD;
+  try {
+    return read(bytes);
+  } catch (error) {
+    if (error instanceof TroupeError) throw error;
+    throw new TroupeError('INVALID_ARGUMENT', 'MALFORMED_MESSAGE', `payload: cannot be decoded: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** @throws TroupeError INVALID_ARGUMENT when the content is no JSON value. */
+export function encodePayload(payload: Payload): Buffer {
+  const writer = new BinaryWriter();
+  switch (payload.kind) {
+    case 'empty':
+      return Buffer.alloc(0);
+    case 'json':
+      writer.tag(1, WireType.LengthDelimited).bytes(encodeJson(payload.json));
+      break;
+    case 'text':
+      writer.tag(2, WireType.LengthDelimited).string(payload.text);
+      break;
+    case 'data':
+      writer.tag(3, WireType.LengthDelimited).bytes(payload.data);
+      break;
+  }
+  if (payload.contentType !== undefined) writer.tag(4, WireType.LengthDelimited).string(payload.contentType);
+  const bytes = writer.finish();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function read(bytes: Uint8Array): Payload {
+  const reader = new BinaryReader(bytes);
+  let payload: Payload = EMPTY_PAYLOAD;
+  let contentType = '';
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
+    else if (field === 1) payload = { kind: 'json', json: decodeJson(reader.bytes()) };
+    else if (field === 2) payload = { kind: 'text', text: reader.string(true) };
+    else if (field === 3) payload = { kind: 'data', data: reader.bytes() };
+    else if (field === 4) contentType = reader.string(true);
+    else reader.skip(wireType, field);
+  }
+  return contentType === '' || payload.kind === 'empty' ? payload : { ...payload, contentType };
+}

@@ -1,0 +1,116 @@
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import type * as grpc from '@grpc/grpc-js';
+import { messageOf, TroupeError } from '../core/errors.js';
+import type { Logger } from '../telemetry/logger.js';
+import { type Call, GrpcCall, type ServerCall } from './call.js';
+import type { MessageType, MethodDefinition } from './service.js';
+import { toStatusObject } from './status.js';
+
+type Unary = (request: unknown, call: Call) => unknown;
+type ServerStream = (request: unknown, call: Call) => AsyncIterable<unknown>;
+type Bidi = (requests: AsyncIterable<unknown>, call: Call) => AsyncIterable<unknown>;
+
+/** A handler of ours as one of grpc-js, which reads and writes bytes. */
+export function asGrpcHandler(method: MethodDefinition, handler: never, logger: Logger): grpc.UntypedHandleCall {
+  const codec = { request: method.requestType as MessageType<unknown>, response: method.responseType as MessageType<unknown> };
+  const fail = (call: ServerCall, error: unknown) => {
+    if (!(error instanceof TroupeError) && !call.cancelled) logger.error('a handler failed', { method: call.getPath(), error });
+    return toStatusObject(error);
+  };
+
+  if (method.requestStream) {
+    const handle: Bidi = handler;
+    const bidi: grpc.handleBidiStreamingCall<Buffer, Buffer> = (call) => {
+      pump(call, () => handle(decodeAll(call, codec.request), new GrpcCall(call)), codec.response, fail);
+    };
+    return bidi as grpc.UntypedHandleCall;
+  }
+  if (method.responseStream) {
+    const handle: ServerStream = handler;
+    const serverStream: grpc.handleServerStreamingCall<Buffer, Buffer> = (call) => {
+      pump(call, () => handle(decode(codec.request, call.request), new GrpcCall(call)), codec.response, fail);
+    };
+    return serverStream as grpc.UntypedHandleCall;
+  }
+  const handle: Unary = handler;
+  const unary: grpc.handleUnaryCall<Buffer, Buffer> = (call, callback) => {
+    answer(() => handle(decode(codec.request, call.request), new GrpcCall(call))).then(
+      (response) => callback(null, encode(codec.response, response)),
+      (error: unknown) => callback(fail(call, error)),
+    );
+  };
+  return unary as grpc.UntypedHandleCall;
+}
+
+async function answer(handle: () => unknown): Promise<unknown> {
+  return handle();
+}
+
+/** Writes what `open` yields, no faster than the peer reads, and ends the call; a peer that goes away ends the iteration. */
+function pump<W extends grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerDuplexStream<Buffer, Buffer>>(
+  call: W,
+  open: () => AsyncIterable<unknown>,
+  type: MessageType<unknown>,
+  fail: (call: ServerCall, error: unknown) => grpc.StatusObject,
+): void {
+  const run = async () => {
+    let gone: () => void = () => undefined;
+    const goneAway = new Promise<'gone'>((resolve) => {
+      gone = () => resolve('gone');
+      if (call.cancelled) gone();
+      call.on('cancelled', gone);
+    });
+    const iterator = open()[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const step = await Promise.race([iterator.next(), goneAway]);
+        if (step === 'gone') break;
+        if (step.done === true) {
+          call.end();
+          return;
+        }
+        if (!call.write(encode(type, step.value))) await Promise.race([drained(call), goneAway]);
+      }
+    } finally {
+      // Not awaited: a source that waits for something else ends when its own signal tells it.
+      iterator.return?.().catch(() => undefined);
+    }
+  };
+  run().catch((error: unknown) => {
+    call.emit('error', fail(call, error));
+  });
+}
+
+function drained(call: grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerDuplexStream<Buffer, Buffer>): Promise<'drained'> {
+  return new Promise((resolve) => call.once('drain', () => resolve('drained')));
+}
+
+async function* decodeAll(
+  call: grpc.ServerDuplexStream<Buffer, Buffer>,
+  type: MessageType<unknown>,
+): AsyncGenerator<unknown, void, undefined> {
+  for await (const bytes of call) yield decode(type, bytes as Buffer);
+}
+
+function encode(type: MessageType<unknown>, message: unknown): Buffer {
+  if (Buffer.isBuffer(message)) return message;
+  const bytes = type.encode(message).finish();
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Refuses strings that are not UTF-8, as proto3 demands; by itself the reader replaces what is wrong in silence. */
+class StrictReader extends BinaryReader {
+  override string(): string {
+    return super.string(true);
+  }
+}
+
+function decode(type: MessageType<unknown>, bytes: Buffer): unknown {
+  try {
+    return type.decode(new StrictReader(bytes));
+  } catch (error) {
+    throw new TroupeError('INVALID_ARGUMENT', 'MALFORMED_MESSAGE', `the message cannot be decoded: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,89 @@
+import { type CallOptions, type Channel, Client, type ClientReadableStream, credentials, Metadata } from '@grpc/grpc-js';
+import { abortError, type TroupeError } from '../core/errors.js';
+import { fromServiceError } from './status.js';
+
+export interface RawCallOptions {
+  /** Milliseconds since the epoch. */
+  readonly deadlineMs: number;
+  readonly traceparent?: string | undefined;
+}
+
+/** What a unary call under way offers: its end, and calling it off. */
+export interface RawCall {
+  readonly response: Promise<Buffer>;
+  cancel(): void;
+}
+
+/**
+ * Calls on bytes, straight over grpc-js: the hot path of tasks, where a typed client's middlewares and generators would cost a fifth.
+ * Errors are TroupeErrors.
+ */
+export class RawClient {
+  private readonly client: Client;
+
+  constructor(channel: Channel) {
+    this.client = new Client('', credentials.createInsecure(), { channelOverride: channel });
+  }
+
+  unary(path: string, request: Buffer, options: RawCallOptions): RawCall {
+    let cancel: () => void = () => undefined;
+    const response = new Promise<Buffer>((resolve, reject) => {
+      const call = this.client.makeUnaryRequest(
+        path,
+        identity,
+        identity,
+        request,
+        metadataOf(options),
+        callOptions(options),
+        (error, bytes) => {
+          if (error === null && bytes !== undefined) resolve(bytes);
+          else reject(fromServiceError(error));
+        },
+      );
+      cancel = () => call.cancel();
+    });
+    return { response, cancel };
+  }
+
+  /** Ends the call when the iteration is left early or `signal` aborts. @throws TroupeError */
+  async *serverStream(
+    path: string,
+    request: Buffer,
+    options: RawCallOptions & { readonly signal?: AbortSignal | undefined },
+  ): AsyncGenerator<Buffer, void, undefined> {
+    const { signal } = options;
+    if (signal?.aborted) throw abortError(signal);
+    const call: ClientReadableStream<Buffer> = this.client.makeServerStreamRequest(
+      path,
+      identity,
+      identity,
+      request,
+      metadataOf(options),
+      callOptions(options),
+    );
+    const cancel = () => call.cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      for await (const bytes of call) yield bytes as Buffer;
+    } catch (error) {
+      throw signal?.aborted ? abortError(signal) : (fromServiceError(error) satisfies TroupeError);
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      call.cancel();
+    }
+  }
+}
+
+const identity = (bytes: Buffer) => bytes;
+const NO_METADATA = new Metadata();
+
+function metadataOf({ traceparent }: RawCallOptions): Metadata {
+  if (traceparent === undefined) return NO_METADATA;
+  const metadata = new Metadata();
+  metadata.set('traceparent', traceparent);
+  return metadata;
+}
+
+function callOptions({ deadlineMs }: RawCallOptions): CallOptions {
+  return Number.isFinite(deadlineMs) ? { deadline: deadlineMs } : {};
+}

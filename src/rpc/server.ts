@@ -1,0 +1,98 @@
+import * as grpc from '@grpc/grpc-js';
+import { messageOf, TroupeError } from '../core/errors.js';
+import type { Logger } from '../telemetry/logger.js';
+import { asGrpcHandler } from './grpc-handler.js';
+import type { Handlers, ServiceDefinition } from './service.js';
+
+export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
+const MAX_METADATA_BYTES = 16 * 1024;
+const MAX_STREAMS_PER_CONNECTION = 4096;
+/** Pings that keep a connection alive through NATs and show a dead peer. */
+const KEEPALIVE_TIME_MS = 10_000;
+const KEEPALIVE_TIMEOUT_MS = 5_000;
+
+/**
+ * A gRPC server of one role. Handlers are plain async functions; errors are mapped in `status.ts`; hot paths may answer with encoded bytes.
+ * Over grpc-js itself rather than nice-grpc's server, which hides the call's deadline and has no place for handlers that pass bytes through.
+ */
+export class RpcServer {
+  private readonly server: grpc.Server;
+  private readonly logger: Logger;
+  private readonly names: string[] = [];
+
+  constructor({ logger }: { readonly logger: Logger }) {
+    this.logger = logger;
+    this.server = new grpc.Server({
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_metadata_size': MAX_METADATA_BYTES,
+      'grpc.max_concurrent_streams': MAX_STREAMS_PER_CONNECTION,
+      'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    });
+  }
+
+  /** Full names of the mounted services. */
+  get services(): readonly string[] {
+    return this.names;
+  }
+
+  mount<D extends ServiceDefinition>(definition: D, handlers: Handlers<D>): void {
+    const service: Record<string, grpc.MethodDefinition<Buffer, Buffer>> = {};
+    const implementation: Record<string, grpc.UntypedHandleCall> = {};
+    for (const [key, method] of Object.entries(definition.methods)) {
+      service[key] = {
+        path: `/${definition.fullName}/${method.name}`,
+        requestStream: method.requestStream,
+        responseStream: method.responseStream,
+        requestSerialize: identity,
+        requestDeserialize: identity,
+        responseSerialize: identity,
+        responseDeserialize: identity,
+      };
+      implementation[key] = asGrpcHandler(method, handlers[key] as never, this.logger);
+    }
+    this.server.addService(service, implementation);
+    this.names.push(definition.fullName);
+  }
+
+  /** Starts to serve. Gives the port, also where `port` was 0. @throws UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT / CANNOT_LISTEN. */
+  async listen(host: string, port: number): Promise<number> {
+    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    try {
+      return await new Promise<number>((resolve, reject) => {
+        this.server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, bound) =>
+          error === null ? resolve(bound) : reject(error),
+        );
+      });
+    } catch (error) {
+      if (/EADDRINUSE/.test(messageOf(error))) {
+        throw new TroupeError(
+          'UNAVAILABLE',
+          'PORT_IN_USE',
+          `cannot listen on ${address}: the port is in use; give another --port, or 0 for a free one`,
+          { cause: error },
+        );
+      }
+      throw new TroupeError('INVALID_ARGUMENT', 'CANNOT_LISTEN', `cannot listen on ${address}: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** Takes no new calls and waits for those under way, then cuts what is left after `graceMs` (open streams never end by themselves). */
+  async shutdown(graceMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        this.server.forceShutdown();
+        resolve();
+      }, graceMs);
+      this.server.tryShutdown(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+}
+
+const identity = (bytes: Buffer) => bytes;

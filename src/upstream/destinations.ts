@@ -1,0 +1,76 @@
+import type { Picker, PickerMemory } from '../balancer/picker.js';
+import { type StrategyName, strategies } from '../balancer/strategies.js';
+import { AGENT_SERVICE } from '../core/instance.js';
+import { type Random, randomInt } from '../core/random.js';
+import type { ClusterView, Target } from '../discovery/view.js';
+
+/** Capability sets whose pickers are kept; beyond it the cache starts anew. */
+const MAX_DESTINATIONS = 10_000;
+const MAX_FIRST_TURN = 1_000_000;
+
+interface Destination {
+  /** The catalog's lists from which the picker was built: as long as these are the same arrays, so is the picker. */
+  lists: readonly (readonly Target[])[];
+  picker: Picker<Target>;
+  matching: number;
+  readonly memory: PickerMemory;
+}
+
+/** Turns a set of capabilities into a picker over the agents that have all of them, rebuilt only when one of those changed. */
+export class Destinations {
+  private destinations = new Map<string, Destination>();
+
+  constructor(
+    private readonly view: ClusterView,
+    private readonly random: Random,
+  ) {}
+
+  agent(agentId: string): Target | undefined {
+    return this.view.catalog.get({ service: AGENT_SERVICE, id: agentId });
+  }
+
+  /** The picker for a set, and how many agents match it whatever their status. */
+  resolve(
+    capabilities: readonly string[],
+    strategy: StrategyName,
+  ): { readonly picker: Picker<Target>; readonly matching: number } {
+    const key =
+      capabilities.length === 1 ? `${strategy} ${capabilities[0]}` : `${strategy} ${[...capabilities].sort().join(' ')}`;
+    const known = this.destinations.get(key);
+    if (known !== undefined && this.isCurrent(known, capabilities)) return known;
+    return this.build(key, known, capabilities, strategy);
+  }
+
+  private isCurrent(destination: Destination, capabilities: readonly string[]): boolean {
+    const { catalog } = this.view;
+    return capabilities.every((capability, index) => destination.lists[index] === catalog.withCapability(capability));
+  }
+
+  private build(
+    key: string,
+    known: Destination | undefined,
+    capabilities: readonly string[],
+    strategy: StrategyName,
+  ): Destination {
+    const lists = capabilities.map((capability) => this.view.catalog.withCapability(capability));
+    const matching = intersection(lists, capabilities);
+    const memory = known?.memory ?? { turn: randomInt(this.random, MAX_FIRST_TURN) };
+    const picker = strategies[strategy](eligible(matching), { random: this.random, memory });
+    const destination = { lists, picker, matching: matching.length, memory };
+    if (this.destinations.size >= MAX_DESTINATIONS) this.destinations = new Map();
+    this.destinations.set(key, destination);
+    return destination;
+  }
+}
+
+function intersection(lists: readonly (readonly Target[])[], capabilities: readonly string[]): readonly Target[] {
+  const smallest = lists.reduce((best, list) => (list.length < best.length ? list : best));
+  if (lists.length === 1) return smallest;
+  return smallest.filter(({ instance }) => capabilities.every((capability) => instance.capabilities.includes(capability)));
+}
+
+/** Those that are UP; where there are none, those that are DEGRADED. */
+function eligible(targets: readonly Target[]): readonly Target[] {
+  const up = targets.filter(({ instance }) => instance.status === 'up');
+  return up.length > 0 ? up : targets.filter(({ instance }) => instance.status === 'degraded');
+}
