@@ -9,9 +9,10 @@ import { chooseWork } from './input/work.js';
 const WORK = ['inference', 'model_training'] as const;
 const MAX_EXAMPLES = 100_000;
 
+const Text = z.string({ error: 'give the text to classify' }).min(1).max(100_000);
 const Body = z.strictObject({
   do: z.enum(WORK).optional(),
-  text: z.string().min(1).max(100_000).optional(),
+  text: Text.optional(),
   path: z.string().min(1).optional(),
   examples: z
     .array(z.strictObject({ text: z.string().min(1), label: z.string().min(1).max(100) }))
@@ -19,7 +20,7 @@ const Body = z.strictObject({
     .optional(),
 });
 const TrainingBody = Body.omit({ text: true }).refine(...exactlyOne(['path', 'examples']));
-const InferenceBody = Body.omit({ path: true, examples: true }).required({ text: true });
+const InferenceBody = Body.omit({ path: true, examples: true }).extend({ text: Text });
 
 /** Where inference learns from when nobody has trained the agent. */
 const Config = z.strictObject({ data: z.string().min(1).default('examples/data/tickets.csv') });

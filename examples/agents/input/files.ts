@@ -40,7 +40,7 @@ export async function openInput(path: string, maxBytes: number): Promise<{ reado
 }
 
 function fileError(path: string, error: unknown): unknown {
-  switch (error instanceof Error && 'code' in error ? error.code : undefined) {
+  switch (Object(error).code) {
     case 'ENOENT':
     case 'ENOTDIR':
       return new TroupeError(

@@ -25,10 +25,11 @@ export type Group = {
 const MAX_GROUPS = 1000;
 const NO_VALUE = '(missing)';
 
-/** Groups of dates come in order of time, others by size of their sum (or count). @throws TroupeError INVALID_ARGUMENT. */
+/** Groups of dates and numbers come in their order, others by size of their sum (or count). @throws TroupeError INVALID_ARGUMENT. */
 export function groupRows(table: Table, { by, measure, period }: Grouping): Group[] {
   const keys = columnNamed(table, by, 'payload.group_by');
-  const dates = columnType(keys) === 'date';
+  const type = columnType(keys);
+  const dates = type === 'date';
   if (period !== undefined && !dates)
     throw refused('payload.period', 'NOT_A_DATE', `"${by}" is not a column of dates; leave "period" out`);
   const measured = measure === undefined ? undefined : columnNamed(table, measure, 'payload.measure');
@@ -52,9 +53,16 @@ export function groupRows(table: Table, { by, measure, period }: Grouping): Grou
     const total = sum(values);
     return { group, count, sum: rounded(total), mean: values.length === 0 ? null : rounded(total / values.length) };
   });
-  const byName = (one: Group, other: Group) => (one.group < other.group ? -1 : 1);
-  const bySize = (one: Group, other: Group) => (other.sum ?? other.count) - (one.sum ?? one.count) || byName(one, other);
-  return groups.sort(dates ? byName : bySize);
+  return groups.sort(type === 'date' || type === 'number' ? byGroup : bySize);
+}
+
+function bySize(one: Group, other: Group): number {
+  return (other.sum ?? other.count) - (one.sum ?? one.count) || byGroup(one, other);
+}
+
+function byGroup({ group: one }: Group, { group: other }: Group): number {
+  if (one === NO_VALUE || other === NO_VALUE) return one === NO_VALUE ? 1 : -1;
+  return Number(one) - Number(other) || (one < other ? -1 : 1);
 }
 
 function refused(field: string, reason: string, description: string): TroupeError {

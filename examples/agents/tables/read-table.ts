@@ -17,7 +17,7 @@ export interface Table {
 
 export type TableSource = { readonly path: string } | { readonly csv: string };
 
-const MAX_BYTES = 32 * 1024 * 1024;
+const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_COLUMNS = 256;
 const MAX_ROWS = 1_000_000;
 const CHUNK_CHARS = 64 * 1024;
@@ -25,10 +25,10 @@ const MISSING = new Set(['', 'NA', 'N/A', 'NaN', 'null', 'NULL']);
 
 /**
  * Reads a CSV (RFC 4180) whose first row names the columns. It is read in pieces, so that a large one does not hold up the
- * node. @throws TroupeError INVALID_ARGUMENT when it is malformed, empty or over 32 MiB, 256 columns or 1,000,000 rows.
+ * node. @throws TroupeError INVALID_ARGUMENT when it is malformed, empty or over 16 MiB, 256 columns or 1,000,000 rows.
  */
 export async function readTable(source: TableSource, signal: AbortSignal): Promise<Table> {
-  const { parse } = await installed('csv-parse', () => import('csv-parse'));
+  const { parse, CsvError } = await installed('csv-parse', () => import('csv-parse'));
   const input =
     'path' in source ? (await openInput(source.path, MAX_BYTES)).file.createReadStream() : Readable.from(chunks(source.csv));
   const parser = parse({ bom: true, trim: true, skip_empty_lines: true, max_record_size: 1024 * 1024 });
@@ -36,8 +36,7 @@ export async function readTable(source: TableSource, signal: AbortSignal): Promi
     return await pipeline(input, parser, collect, { signal });
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof Error && 'code' in error && String(error.code).startsWith('CSV_'))
-      throw refused('CSV_MALFORMED', `${error.message}; correct that line`);
+    if (error instanceof CsvError) throw refused('CSV_MALFORMED', `is malformed: ${error.message}; correct that line`);
     throw error;
   }
 }
