@@ -73,13 +73,25 @@ export function defineAgent<Config = unknown, State = undefined>(
     ...(Array.isArray(options.capabilities)
       ? capabilityViolations('capabilities', options.capabilities)
       : [{ field: 'capabilities', description: 'must be an array of names' }]),
-    options.capabilities?.length === 0 ? { field: 'capabilities', description: 'must name at least one' } : undefined,
+    Array.isArray(options.capabilities) && options.capabilities.length === 0
+      ? { field: 'capabilities', description: 'must name at least one' }
+      : undefined,
     limitViolation('concurrency', concurrency, MAX_CONCURRENCY),
     limitViolation('mailboxCapacity', mailboxCapacity, MAX_MAILBOX_CAPACITY),
     typeof options.run === 'function' ? undefined : { field: 'run', description: 'must be a function (task, ctx) => result' },
+    isFunctionIfGiven(options.start) ? undefined : { field: 'start', description: 'must be a function (ctx) => state' },
+    isFunctionIfGiven(options.stop) ? undefined : { field: 'stop', description: 'must be a function (ctx) => void' },
+    options.config === undefined || typeof options.config?.parse === 'function'
+      ? undefined
+      : { field: 'config', description: 'must have a method parse(value), as zod schemas have' },
   ].filter((violation) => violation !== undefined);
   if (violations.length > 0) throw invalidFields(violations);
   return { ...options, description: options.description ?? '', concurrency, mailboxCapacity, [AGENT_DEFINITION]: true };
+}
+
+/** Authors in JavaScript have no compiler to tell them. */
+function isFunctionIfGiven(value: unknown): boolean {
+  return value === undefined || typeof value === 'function';
 }
 
 export function isAgentDefinition(value: unknown): value is AnyAgentDefinition {

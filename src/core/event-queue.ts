@@ -1,11 +1,12 @@
+import { Fifo } from './fifo.js';
+
 /**
  * A bounded queue between a producer that must not wait and one consumer that iterates. A producer that overtakes the
  * consumer by `capacity` items ends the queue with `onOverflow()`: nothing is dropped in silence.
  */
 export class EventQueue<T> implements AsyncIterable<T> {
-  private readonly items: T[] = [];
-  private head = 0;
-  private wake: (() => void) | undefined;
+  private readonly items = new Fifo<T>();
+  private change: { readonly happens: Promise<void>; readonly happened: () => void } | undefined;
   private end: { readonly error: unknown } | 'closed' | undefined;
 
   constructor(
@@ -16,7 +17,7 @@ export class EventQueue<T> implements AsyncIterable<T> {
   /** Adds an item; false when the queue has ended. */
   push(item: T): boolean {
     if (this.end !== undefined) return false;
-    if (this.items.length - this.head >= this.capacity) {
+    if (this.items.size >= this.capacity) {
       this.fail(this.onOverflow());
       return false;
     }
@@ -37,33 +38,45 @@ export class EventQueue<T> implements AsyncIterable<T> {
     this.signal();
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
-    try {
-      for (;;) {
-        while (this.head < this.items.length) {
-          const item = this.items[this.head] as T;
-          this.head += 1;
-          if (this.head === this.items.length) {
-            this.items.length = 0;
-            this.head = 0;
-          }
-          yield item;
-        }
-        if (this.end === 'closed') return;
-        if (this.end !== undefined) throw this.end.error;
-        await new Promise<void>((resolve) => {
-          this.wake = resolve;
-        });
+  /** Not a generator: `return` must end a step that waits, and a generator would first let it finish. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<T, void, undefined> {
+    const iterator: AsyncIterableIterator<T, void, undefined> = {
+      next: () => this.next(),
+      return: () => {
+        this.items.clear();
+        this.end = 'closed';
+        this.signal();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  private async next(): Promise<IteratorResult<T, void>> {
+    for (;;) {
+      if (this.items.size > 0) return { done: false, value: this.items.shift() as T };
+      if (this.end === 'closed') return { done: true, value: undefined };
+      if (this.end !== undefined) {
+        const { error } = this.end;
+        this.end = 'closed';
+        throw error;
       }
-    } finally {
-      this.end ??= 'closed';
-      this.items.length = 0;
-      this.head = 0;
+      this.change ??= newChange();
+      await this.change.happens;
     }
   }
 
   private signal(): void {
-    this.wake?.();
-    this.wake = undefined;
+    this.change?.happened();
+    this.change = undefined;
   }
+}
+
+function newChange() {
+  let happened = (): void => undefined;
+  const happens = new Promise<void>((resolve) => {
+    happened = resolve;
+  });
+  return { happens, happened };
 }

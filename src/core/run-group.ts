@@ -3,15 +3,26 @@ export type Runner = (signal: AbortSignal) => Promise<void>;
 
 /**
  * Runs all of `runners` together: when `signal` aborts or one of them ends or throws, the others are told to end.
- * Resolves when all have ended. After oklog/run. @throws the first error that a runner threw.
+ * Resolves when all have ended. After oklog/run. @throws what the first runner to throw threw: the cause, not what
+ * followed from it.
  */
 export async function runGroup(runners: readonly Runner[], signal: AbortSignal): Promise<void> {
   const controller = new AbortController();
   const stop = () => controller.abort(signal.reason);
   if (signal.aborted) stop();
   else signal.addEventListener('abort', stop, { once: true });
-  const results = await Promise.allSettled(runners.map((run) => run(controller.signal).finally(() => controller.abort())));
+  let failure: { readonly error: unknown } | undefined;
+  await Promise.all(
+    runners.map(async (run) => {
+      try {
+        await run(controller.signal);
+      } catch (error) {
+        failure ??= { error };
+      } finally {
+        controller.abort();
+      }
+    }),
+  );
   signal.removeEventListener('abort', stop);
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
+  if (failure !== undefined) throw failure.error;
 }

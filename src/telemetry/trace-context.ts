@@ -7,11 +7,13 @@ export interface TraceContext {
   readonly traceId: string;
   /** 16 hex digits: the caller's span. */
   readonly spanId: string;
-  /** 2 hex digits; bit 0: sampled. */
+  /** 2 hex digits; bit 0: sampled, bit 1: the trace id is random. */
   readonly flags: string;
 }
 
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+/** The others are reserved, and a participant sets them to zero. */
+const KNOWN_FLAGS = 0b11;
 
 /** The context of a `traceparent` header; undefined where the specification says to ignore it. */
 export function parseTraceparent(header: string): TraceContext | undefined {
@@ -27,7 +29,7 @@ export function parseTraceparent(header: string): TraceContext | undefined {
   ];
   if (version === 'ff' || (version === '00' && rest !== undefined)) return undefined;
   if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined;
-  return { traceId, spanId, flags };
+  return { traceId, spanId, flags: (Number.parseInt(flags, 16) & KNOWN_FLAGS).toString(16).padStart(2, '0') };
 }
 
 export function formatTraceparent(context: TraceContext): string {

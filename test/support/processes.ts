@@ -7,7 +7,8 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeEach } from '@jest/globals';
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+/** The root of the repository. */
+export const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const MAIN = join(ROOT, 'dist', 'src', 'app', 'main.js');
 const STDERR_KEPT = 64 * 1024;
 
