@@ -102,6 +102,7 @@ module.exports = {
   options: {
     parser: 'swc',
     tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['types', 'import', 'default'] },
     doNotFollow: { path: ['node_modules', '^dist/'] },
   },
 };
