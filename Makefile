@@ -30,13 +30,13 @@ test: build ## runs every test; JEST_ARGS='test/unit' picks some
 	@node scripts/test.mjs $(JEST_ARGS)
 
 lint: install ## checks style, layers, contracts, generated code and leftovers
-	@node scripts/lint.mjs
+	@npm run --silent lint
 
 format: install ## formats the sources and fixes what can be fixed
 	@node node_modules/.bin/biome check --write .
 
 bench: build ## measures Troupe beside its peers
-	@node scripts/bench.mjs $(BENCH_ARGS)
+	@node bench/run.mjs $(BENCH_ARGS)
 
 clean: ## removes what was built and installed
 	@rm -rf dist .tools coverage node_modules
