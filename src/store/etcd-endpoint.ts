@@ -14,7 +14,7 @@ import { AuthClient, type ICallable, KVClient, LeaseClient, WatchClient } from '
 import type { Clock } from '../core/clock.js';
 import { abortError } from '../core/errors.js';
 import { isTokenRefused } from './etcd-errors.js';
-import { type EtcdService, etcdServiceClass, type ServiceClient } from './etcd-protocol.js';
+import { type EtcdService, etcdMethod, etcdServiceClass, type ServiceClient } from './etcd-protocol.js';
 import { EtcdToken } from './etcd-token.js';
 import { storeClosed } from './store-errors.js';
 
@@ -147,8 +147,7 @@ export class EtcdEndpoint implements ICallable<EtcdEndpoint> {
     return new Promise<T>((resolve, reject) => {
       if (signal?.aborted) return reject(abortError(signal));
       const client = this.client(service);
-      const definition = etcdServiceClass(service).service[method];
-      if (definition === undefined) throw new Error(`etcd has no method ${service}.${method}`);
+      const definition = etcdMethod(service, method);
       // grpc-js compares deadlines with Date.now(), so this is no place for an injected clock.
       const deadline = options.deadline ?? Date.now() + this.options.requestTimeoutMs;
       const call = client.makeUnaryRequest<unknown, T>(

@@ -20,6 +20,13 @@ export function etcdServiceClass(service: EtcdService): ServiceClientClass {
   return services[service] as ServiceClientClass;
 }
 
+/** `method` as etcd3's clients name it: the contract's name with a small first letter. */
+export function etcdMethod(service: EtcdService, method: string): ServiceClientClass['service'][string] {
+  const definition = etcdServiceClass(service).service[method.charAt(0).toUpperCase() + method.slice(1)];
+  if (definition === undefined) throw new Error(`etcd has no method ${service}.${method}`);
+  return definition;
+}
+
 function load(): GrpcObject {
   const path = createRequire(import.meta.url).resolve('etcd3/proto/rpc.proto');
   const definition = loadSync(path, { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true });
