@@ -43,20 +43,17 @@ export type Handlers<D extends ServiceDefinition> = { readonly [K in keyof D['me
 /** The same service with other message types for some methods: how routers read twins that leave payloads encoded. */
 export function withTypes<
   D extends ServiceDefinition,
-  T extends { readonly [K in keyof D['methods']]?: { requestType: MessageType<never>; responseType: MessageType<never> } },
->(
-  definition: D,
-  types: T,
-): {
+  T extends { readonly [K in keyof D['methods']]?: Pick<MethodDefinition, 'requestType' | 'responseType'> },
+>(definition: D, types: T): Retyped<D, T> {
+  const methods = Object.entries(definition.methods).map(([key, method]) => [key, { ...method, ...types[key as keyof T] }]);
+  return { fullName: definition.fullName, methods: Object.fromEntries(methods) } as Retyped<D, T>;
+}
+
+type Retyped<D extends ServiceDefinition, T> = {
   readonly fullName: D['fullName'];
   readonly methods: {
     readonly [K in keyof D['methods']]: K extends keyof T
       ? Omit<D['methods'][K], 'requestType' | 'responseType'> & T[K]
       : D['methods'][K];
   };
-} {
-  const methods = Object.fromEntries(
-    Object.entries(definition.methods).map(([key, method]) => [key, { ...method, ...types[key as keyof T] }]),
-  );
-  return { fullName: definition.fullName, methods } as never;
-}
+};

@@ -3216,8 +3216,8 @@ export const RegistryDefinition = {
       options: {},
     },
     /**
-     * Removes instances and, where `lease_id` alone is given, the lease with all its instances. Errors: NOT_FOUND,
-     * PERMISSION_DENIED (the instance is held under another lease).
+     * Removes instances or, where `lease_id` alone is given, the lease with all its instances. Removing what is not there is no
+     * error. Errors: PERMISSION_DENIED (an instance is held under another lease: none is removed).
      */
     deregister: {
       name: "Deregister",

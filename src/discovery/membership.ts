@@ -1,0 +1,253 @@
+import { delay } from '../core/abort.js';
+import type { Clock } from '../core/clock.js';
+import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
+import { EventQueue } from '../core/event-queue.js';
+import { type Instance, type InstanceKey, type InstanceStatus, instanceKeyText } from '../core/instance.js';
+import type { Random } from '../core/random.js';
+import type { KeepAliveRequest } from '../gen/troupe/v1/registry.js';
+import { backoffMs } from '../resilience/backoff.js';
+import { instanceToMessage, statusToMessage } from '../rpc/codec/instance.js';
+import { durationFromMs, msFromDuration } from '../rpc/codec/time.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { RegistryClient, RegistrySession } from './registry-session.js';
+
+export type LeaseState =
+  /** No lease yet, or none any more: it registers again by itself. */
+  | { readonly kind: 'joining' }
+  | { readonly kind: 'held'; readonly leaseId: bigint; readonly ttlMs: number; readonly fenceAtMs: number }
+  | { readonly kind: 'released' };
+
+export interface MembershipDeps {
+  readonly registry: RegistrySession;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export interface MembershipOptions {
+  /** Life of the lease. */
+  readonly ttlMs: number;
+  /** What registers first and alone is the process itself; its agents follow. */
+  readonly self: Instance;
+  /** An instance that cannot be registered again: its id was taken while this process was away. */
+  readonly onTaken?: (key: InstanceKey) => void;
+}
+
+/** In one registration at most, so that it fits into one transaction of the store. */
+const BATCH = 100;
+const RPC_TIMEOUT_MS = 5_000;
+const BACKOFF = { initialMs: 100, capMs: 2_000 };
+/** Renewals in the life of a lease: two may be lost. */
+const RENEWALS_PER_TTL = 3;
+
+/**
+ * A process's place in the cluster: one lease, and everything that hangs on it. Registers, renews, and registers again
+ * when the lease was lost. `isFenced` turns true before the lease can have expired: at the time the last acknowledged
+ * renewal was sent + ttl − margin, on the monotonic clock, which also holds right after the process was stopped for a while.
+ */
+export class Membership {
+  private state: LeaseState = { kind: 'joining' };
+  private readonly instances = new Map<string, Instance>();
+
+  constructor(
+    private readonly deps: MembershipDeps,
+    private readonly options: MembershipOptions,
+  ) {
+    this.instances.set(instanceKeyText(options.self), options.self);
+  }
+
+  get lease(): LeaseState {
+    return this.state;
+  }
+
+  /** Whether the process must act as if its lease were gone. */
+  get isFenced(): boolean {
+    return this.state.kind !== 'held' || this.deps.clock.monotonicMs() >= this.state.fenceAtMs;
+  }
+
+  /** The process itself as last registered. */
+  get self(): Instance {
+    return this.instances.get(instanceKeyText(this.options.self)) ?? this.options.self;
+  }
+
+  /** Joins and stays, until `signal` aborts. `onJoined` is called after every registration. */
+  async run(signal: AbortSignal, onJoined: () => void = () => undefined): Promise<void> {
+    const { registry, logger } = this.deps;
+    let failures = 0;
+    while (!signal.aborted) {
+      const { client, address } = registry;
+      try {
+        const leaseId = this.state.kind === 'held' ? this.state.leaseId : await this.join(client, signal);
+        onJoined();
+        await this.keepAlive(client, leaseId, signal, () => {
+          failures = 0;
+        });
+      } catch (error) {
+        if (signal.aborted) return;
+        if (isTroupeError(error, 'LEASE_NOT_FOUND')) {
+          logger.warn('lease lost; registering again');
+          this.state = { kind: 'joining' };
+          continue;
+        }
+        failures += 1;
+        if (failures === 1) logger.warn('registry not reached; trying on', { registry: address, reason: messageOf(error) });
+        registry.turnFrom(client);
+        const wait = isTroupeError(error, 'ALREADY_REGISTERED')
+          ? Math.min(error.retryAfterMs ?? 1_000, 1_000)
+          : backoffMs(failures, BACKOFF, this.deps.random);
+        await delay(wait, signal, this.deps.clock).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Registers an instance and keeps it registered. @throws UNAVAILABLE / NOT_JOINED without a lease, ALREADY_EXISTS, or what the registry says. */
+  async put(instance: Instance): Promise<void> {
+    const leaseId = this.requireLease();
+    await this.call((client) =>
+      client.register({ instances: [instanceToMessage(instance)], leaseId }, { timeoutMs: RPC_TIMEOUT_MS }),
+    );
+    this.instances.set(instanceKeyText(instance), instance);
+  }
+
+  /** Removes instances and forgets them, also while the registry is away (they end with the lease or are left out of the next). */
+  async remove(keys: readonly InstanceKey[]): Promise<void> {
+    for (const key of keys) this.instances.delete(instanceKeyText(key));
+    const { state } = this;
+    if (state.kind !== 'held') return;
+    for (let from = 0; from < keys.length; from += BATCH) {
+      const batch = keys.slice(from, from + BATCH).map(({ service, id }) => ({ service, id }));
+      await this.call((client) => client.deregister({ leaseId: state.leaseId, instances: batch }, { timeoutMs: RPC_TIMEOUT_MS }));
+    }
+  }
+
+  /** Changes the status of the process itself. */
+  async setStatus(status: InstanceStatus): Promise<void> {
+    const { self } = this;
+    this.instances.set(instanceKeyText(self), { ...self, status });
+    if (this.state.kind !== 'held') return;
+    const { leaseId } = this.state;
+    const key = { service: self.service, id: self.id };
+    await this.call((client) =>
+      client.updateInstance({ key, leaseId, status: statusToMessage(status) }, { timeoutMs: RPC_TIMEOUT_MS }),
+    );
+  }
+
+  /** Gives the lease back: everything that hangs on it is gone at once. Call after `run` has ended. */
+  async release(): Promise<void> {
+    const { state } = this;
+    this.state = { kind: 'released' };
+    if (state.kind !== 'held') return;
+    try {
+      await this.call((client) => client.deregister({ leaseId: state.leaseId }, { timeoutMs: RPC_TIMEOUT_MS }));
+    } catch (error) {
+      this.deps.logger.warn('could not deregister; the lease will expire', { reason: messageOf(error) });
+    }
+  }
+
+  private requireLease(): bigint {
+    if (this.state.kind === 'held') return this.state.leaseId;
+    throw new TroupeError(
+      'UNAVAILABLE',
+      'NOT_JOINED',
+      'this process holds no lease now: the registry is not reached; try again',
+      { retryAfterMs: 1_000 },
+    );
+  }
+
+  private async call<T>(send: (client: RegistryClient) => Promise<T>): Promise<T> {
+    const { client } = this.deps.registry;
+    try {
+      return await send(client);
+    } catch (error) {
+      if (isTroupeError(error) && error.code === 'UNAVAILABLE') this.deps.registry.turnFrom(client);
+      throw error;
+    }
+  }
+
+  private async join(client: RegistryClient, signal: AbortSignal): Promise<bigint> {
+    const { clock, logger } = this.deps;
+    const sentAtMs = clock.monotonicMs();
+    const [self, ...others] = [...this.instances.values()];
+    const first = await client.register(
+      { instances: self === undefined ? [] : [instanceToMessage(self)], ttl: durationFromMs(this.options.ttlMs) },
+      { timeoutMs: RPC_TIMEOUT_MS, signal },
+    );
+    const ttlMs = first.ttl === undefined ? this.options.ttlMs : msFromDuration(first.ttl);
+    for (let from = 0; from < others.length; from += BATCH)
+      await this.rejoin(client, first.leaseId, others.slice(from, from + BATCH), signal);
+    this.hold(first.leaseId, ttlMs, sentAtMs);
+    logger.info('registered', {
+      registry: this.deps.registry.address,
+      lease: String(first.leaseId),
+      instances: this.instances.size,
+    });
+    return first.leaseId;
+  }
+
+  /** Registers what was registered before. What somebody else has taken meanwhile is given up. */
+  private async rejoin(client: RegistryClient, leaseId: bigint, batch: readonly Instance[], signal: AbortSignal): Promise<void> {
+    try {
+      await client.register(
+        { instances: batch.map((instance) => instanceToMessage(instance)), leaseId },
+        { timeoutMs: RPC_TIMEOUT_MS, signal },
+      );
+    } catch (error) {
+      if (!isTroupeError(error, 'ALREADY_REGISTERED')) throw error;
+      const taken = batch.find(({ service, id }) => service === error.metadata['service'] && id === error.metadata['id']);
+      if (taken === undefined) throw error;
+      this.instances.delete(instanceKeyText(taken));
+      this.options.onTaken?.(taken);
+      const others = batch.filter((instance) => instance !== taken);
+      if (others.length > 0) await this.rejoin(client, leaseId, others, signal);
+    }
+  }
+
+  /** Renews until something goes wrong, and throws that. */
+  private async keepAlive(client: RegistryClient, leaseId: bigint, signal: AbortSignal, onRenewed: () => void): Promise<void> {
+    const { clock } = this.deps;
+    const requests = new EventQueue<KeepAliveRequest>(
+      RENEWALS_PER_TTL * 4,
+      () => new TroupeError('UNAVAILABLE', 'REGISTRY_SLOW', 'the registry does not read'),
+    );
+    const controller = new AbortController();
+    const stop = () => controller.abort(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    const sent = { sequence: 0n, atMs: 0 };
+    let cancelTimer = () => undefined as void;
+    const renew = () => {
+      sent.sequence += 1n;
+      sent.atMs = clock.monotonicMs();
+      requests.push({ leaseId, sequence: sent.sequence });
+      const patienceMs = this.options.ttlMs / RENEWALS_PER_TTL;
+      cancelTimer = clock.after(patienceMs, () =>
+        controller.abort(new TroupeError('UNAVAILABLE', 'REGISTRY_SILENT', 'the registry did not acknowledge a renewal')),
+      );
+    };
+    try {
+      renew();
+      for await (const answer of client.keepAlive(requests, { signal: controller.signal })) {
+        if (answer.sequence !== sent.sequence) continue;
+        cancelTimer();
+        onRenewed();
+        const ttlMs = answer.ttl === undefined ? this.options.ttlMs : msFromDuration(answer.ttl);
+        this.hold(leaseId, ttlMs, sent.atMs);
+        const jitter = 0.9 + this.deps.random.next() * 0.1;
+        cancelTimer = clock.after((ttlMs / RENEWALS_PER_TTL) * jitter, renew);
+      }
+      throw new TroupeError('UNAVAILABLE', 'REGISTRY_CLOSED', 'the registry ended the keep-alive stream');
+    } finally {
+      cancelTimer();
+      requests.close();
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  private hold(leaseId: bigint, ttlMs: number, sentAtMs: number): void {
+    this.state = { kind: 'held', leaseId, ttlMs, fenceAtMs: sentAtMs + ttlMs - fenceMarginMs(ttlMs) };
+  }
+}
+
+/** For the drift between two clocks that measure the same life, and the time from looking at the fence to acting on it. */
+export function fenceMarginMs(ttlMs: number): number {
+  return Math.max(500, ttlMs / 10);
+}

@@ -1,0 +1,157 @@
+import type { AgentManifest } from '../agent/manifest.js';
+import type { Clock } from '../core/clock.js';
+import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
+import type { InstanceId } from '../core/ids.js';
+import { AGENT_SERVICE, type Instance } from '../core/instance.js';
+import type { Membership } from '../discovery/membership.js';
+import type { Activation, ActivationStatus, StopReport } from '../runtime/activation.js';
+import type { AgentHost } from '../runtime/host.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { ManifestStore } from './manifest-store.js';
+
+export interface NodeDeps {
+  readonly host: AgentHost;
+  readonly membership: Membership;
+  readonly manifests: ManifestStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const MAX_UNRESTORED = 1000;
+
+/** Hosts agents and keeps the registry and its own disk in step with who is alive here. */
+export class AgentNode {
+  private readonly unrestoredAgents = new Map<string, string>();
+  private drainReport: Promise<StopReport> | undefined;
+
+  constructor(private readonly deps: NodeDeps) {}
+
+  /** Why agents of an earlier run are not here, by id. */
+  get unrestored(): ReadonlyMap<string, string> {
+    return this.unrestoredAgents;
+  }
+
+  /** Activates, registers and remembers an agent. All or nothing. @throws as Node.DeployAgent says. */
+  async deploy(manifest: AgentManifest): Promise<ActivationStatus> {
+    const { host, manifests } = this.deps;
+    const activation = await this.activate(manifest);
+    try {
+      await manifests.save(activation.manifest);
+    } catch (error) {
+      await this.deps.membership.remove([this.agentInstance(activation.manifest)]).catch(() => undefined);
+      await host.deactivate(manifest.id, 0);
+      throw error;
+    }
+    this.deps.logger.info('agent deployed', { agent: manifest.id, kind: manifest.kind });
+    return activation.status();
+  }
+
+  /** Takes an agent out of the registry, lets it finish, stops and forgets it. @throws NOT_FOUND. */
+  async undeploy(agentId: string, graceMs: number): Promise<ActivationStatus> {
+    const { host, membership, manifests, logger } = this.deps;
+    if (host.find(agentId) !== undefined) {
+      await manifests.remove(agentId);
+      await membership
+        .remove([{ service: AGENT_SERVICE, id: agentId }])
+        .catch((error: unknown) => logger.warn('agent not deregistered yet', { agent: agentId, reason: messageOf(error) }));
+    }
+    const { status } = await host.deactivate(agentId, graceMs);
+    logger.info('agent undeployed', { agent: agentId });
+    return status;
+  }
+
+  /** Brings back the agents that this node had before. What cannot come back is noted, and does not keep the others away. */
+  async restore(): Promise<void> {
+    for (const manifest of await this.deps.manifests.load()) {
+      if (this.deps.host.find(manifest.id) !== undefined) continue;
+      try {
+        await this.activate(manifest);
+        this.deps.logger.info('agent restored', { agent: manifest.id });
+      } catch (error) {
+        if (this.unrestoredAgents.size < MAX_UNRESTORED) this.unrestoredAgents.set(manifest.id, messageOf(error));
+        this.deps.logger.error('agent not restored', { agent: manifest.id, reason: messageOf(error) });
+        // Somebody else has it now: it must not come back here at the next start either.
+        if (isTroupeError(error) && error.code === 'ALREADY_EXISTS') await this.deps.manifests.remove(manifest.id);
+      }
+    }
+  }
+
+  /** An agent's id was taken by another node while this one had no lease: the other one stays. */
+  async giveUp(agentId: string): Promise<void> {
+    this.deps.logger.warn('agent given up: another node registered its id', { agent: agentId });
+    await this.deps.manifests.remove(agentId);
+    await this.deps.host.deactivate(agentId, 0).catch(() => undefined);
+  }
+
+  /**
+   * Refuses new work, takes the agents out of the registry, and stops them when they have finished, at the latest after
+   * `graceMs`. Their manifests stay: a node that is restarted brings them back. Later calls wait for the first.
+   */
+  drain(graceMs: number): Promise<StopReport> {
+    this.drainReport ??= this.drainOnce(graceMs);
+    return this.drainReport;
+  }
+
+  private async drainOnce(graceMs: number): Promise<StopReport> {
+    const { host, membership, logger } = this.deps;
+    logger.info('draining', { agents: host.size });
+    const agents = host.list().map(({ manifest }) => ({ service: AGENT_SERVICE, id: manifest.id }));
+    host.beginDrain();
+    try {
+      await membership.setStatus('stopping');
+      await membership.remove(agents);
+    } catch (error) {
+      logger.warn('drains without the registry', { reason: messageOf(error) });
+    }
+    const report = await host.stopAll(graceMs);
+    logger.info('drained', { ...report });
+    return report;
+  }
+
+  private async activate(manifest: AgentManifest): Promise<Activation> {
+    const { host, membership } = this.deps;
+    if (membership.isFenced) {
+      throw new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this node holds no lease now: the registry is not reached; try again', {
+        retryAfterMs: 1_000,
+      });
+    }
+    const activation = await host.activate(manifest);
+    try {
+      await membership.put(this.agentInstance(activation.manifest));
+    } catch (error) {
+      await host.deactivate(manifest.id, 0);
+      if (isTroupeError(error, 'ALREADY_REGISTERED')) {
+        const where = error.metadata['node_id'] || 'another node';
+        throw new TroupeError(
+          'ALREADY_EXISTS',
+          'AGENT_EXISTS',
+          `agent "${manifest.id}" exists on node "${where}"; choose another id, or undeploy it first`,
+          {
+            metadata: { agent_id: manifest.id, node_id: where },
+            retryAfterMs: error.retryAfterMs,
+          },
+        );
+      }
+      throw error;
+    }
+    return activation;
+  }
+
+  private agentInstance(manifest: AgentManifest): Instance {
+    const { self } = this.deps.membership;
+    return {
+      id: manifest.id as InstanceId,
+      service: AGENT_SERVICE,
+      endpoint: self.endpoint,
+      status: 'up',
+      weight: manifest.weight,
+      zone: self.zone,
+      capabilities: manifest.capabilities,
+      metadata: new Map([...Object.entries(manifest.metadata), ['kind', manifest.kind]]),
+      nodeId: self.id,
+      registeredAtMs: 0,
+      incarnation: 0n,
+      revision: 0n,
+    };
+  }
+}

@@ -1,0 +1,174 @@
+import { capabilityViolations } from '../agent/manifest.js';
+import { delay } from '../core/abort.js';
+import type { Clock } from '../core/clock.js';
+import { invalidArgument, invalidFields, TroupeError } from '../core/errors.js';
+import { idViolation, isId } from '../core/ids.js';
+import { AGENT_SERVICE, instanceKeyText } from '../core/instance.js';
+import type { Random } from '../core/random.js';
+import type { Instance as InstanceMessage } from '../gen/troupe/v1/instance.js';
+import type { KeepAliveRequest, KeepAliveResponse, ListInstancesRequest, RegistryDefinition } from '../gen/troupe/v1/registry.js';
+import type { Call } from '../rpc/call.js';
+import { instanceToMessage, statusFromMessage } from '../rpc/codec/instance.js';
+import { strategyFromMessage } from '../rpc/codec/strategy.js';
+import { durationFromMs } from '../rpc/codec/time.js';
+import { readPage } from '../rpc/page.js';
+import type { Handlers } from '../rpc/service.js';
+import type { Store } from '../store/store.js';
+import { Discovery } from './discovery.js';
+import { Heartbeats } from './heartbeats.js';
+import type { Mirror } from './mirror.js';
+import type { Registrar } from './registrar.js';
+import { capabilityStats, serviceStats } from './stats.js';
+import type { StoredInstance } from './stored-instance.js';
+import type { WatchHub } from './watch-hub.js';
+
+export interface RegistryServiceDeps {
+  readonly store: Store;
+  readonly mirror: Mirror;
+  readonly hub: WatchHub;
+  readonly registrar: Registrar;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface RegistryServiceOptions {
+  /**
+   * For so long after its start, a registry whose store does not outlive it lets watchers that knew a cluster wait: the nodes register
+   * again meanwhile, and nobody is told of an empty cluster.
+   */
+  readonly recoveryMs: number;
+}
+
+/** A change answers when its own registry shows it, or after this. */
+const OWN_WRITES_MS = 1_000;
+const CATCH_UP_MS = 2_000;
+
+/** The Registry service. */
+export function registryService(
+  deps: RegistryServiceDeps,
+  { recoveryMs }: RegistryServiceOptions,
+): Handlers<typeof RegistryDefinition> {
+  const { store, mirror, hub, registrar, clock } = deps;
+  const heartbeats = new Heartbeats(store.leases, clock);
+  const discovery = new Discovery(deps);
+  const startedAt = new Date(clock.now());
+  const startedAtMs = clock.monotonicMs();
+  let keepAlives = 0;
+
+  const requireReady = () => {
+    if (!mirror.isReady)
+      throw new TroupeError('UNAVAILABLE', 'STORE_UNAVAILABLE', 'the registry has not reached its store yet; try again', {
+        retryAfterMs: 1_000,
+      });
+  };
+  const age = () => durationFromMs(mirror.ageMs());
+  const withHeartbeats = async (all: readonly StoredInstance[]): Promise<InstanceMessage[]> => {
+    const known = await heartbeats.of(all.map(({ leaseId }) => leaseId));
+    return all.map(({ instance, leaseId }) => instanceToMessage(instance, known.get(leaseId)));
+  };
+  const one = async (stored: StoredInstance): Promise<InstanceMessage | undefined> => (await withHeartbeats([stored]))[0];
+
+  async function* keepAlive(requests: AsyncIterable<KeepAliveRequest>): AsyncGenerator<KeepAliveResponse, void, undefined> {
+    keepAlives += 1;
+    try {
+      for await (const { leaseId, sequence } of requests) {
+        if (leaseId <= 0n) throw invalidArgument('lease_id', 'is required: the lease that Register gave');
+        const ttlSeconds = await store.leases.renew(leaseId);
+        heartbeats.renewed(leaseId);
+        yield { leaseId, sequence, ttl: durationFromMs(ttlSeconds * 1000) };
+      }
+    } finally {
+      keepAlives -= 1;
+    }
+  }
+
+  async function* watch(service: string, fromRevision: bigint, call: Call) {
+    requireReady();
+    const recoverFor = startedAtMs + recoveryMs - clock.monotonicMs();
+    if (fromRevision > 0n && recoverFor > 0) await delay(recoverFor, call.signal, clock);
+    else if (fromRevision > mirror.catalog.revision) await mirror.reached(fromRevision, CATCH_UP_MS);
+    yield* hub.watch(service, fromRevision, call.signal);
+  }
+
+  return {
+    async register(request) {
+      const { leaseId, ttlSeconds, instances, revision } = await registrar.register(request);
+      heartbeats.renewed(leaseId);
+      await mirror.reached(revision, OWN_WRITES_MS);
+      return { leaseId, ttl: durationFromMs(ttlSeconds * 1000), instances: await withHeartbeats(instances), revision };
+    },
+    async deregister(request) {
+      const revision = await registrar.deregister(request);
+      if (request.instances.length === 0) heartbeats.forget(request.leaseId);
+      await mirror.reached(revision, OWN_WRITES_MS);
+      return { revision };
+    },
+    keepAlive,
+    async updateInstance(request) {
+      const stored = await registrar.update(request);
+      await mirror.reached(stored.instance.revision, OWN_WRITES_MS);
+      return { instance: await one(stored) };
+    },
+    getInstance: async ({ key }) => ({ instance: await one(await registrar.get(key)) }),
+    async listInstances(request) {
+      requireReady();
+      const { revision } = mirror.catalog;
+      const { items, nextPageToken } = readPage(matching(mirror, request), request, ({ instance }) => instanceKeyText(instance));
+      return { instances: await withHeartbeats(items), nextPageToken, revision, age: age() };
+    },
+    async discover({ service: given, capabilities, strategy: asked }) {
+      requireReady();
+      const service = given === '' ? AGENT_SERVICE : given;
+      const strategy = strategyFromMessage(asked, 'round_robin');
+      const wrong = [idViolation('service', service), ...capabilityViolations('capabilities', capabilities)].filter(
+        (violation) => violation !== undefined,
+      );
+      if (strategy === undefined) wrong.push({ field: 'strategy', description: 'is not a strategy that this version knows' });
+      if (strategy === undefined || wrong.length > 0) throw invalidFields(wrong);
+      return {
+        instance: await one(discovery.choose(mirror.catalog, service, capabilities, strategy)),
+        revision: mirror.catalog.revision,
+        age: age(),
+      };
+    },
+    watch({ service, fromRevision }, call) {
+      checkService(service);
+      if (fromRevision < 0n) throw invalidArgument('from_revision', 'must not be negative');
+      return watch(service, fromRevision, call);
+    },
+    getStats() {
+      requireReady();
+      const { catalog } = mirror;
+      return {
+        instances: catalog.size,
+        services: serviceStats(catalog),
+        capabilities: capabilityStats(catalog),
+        watchers: hub.watchers,
+        keepAlives,
+        revision: catalog.revision,
+        age: age(),
+        startedAt,
+      };
+    },
+  };
+}
+
+function* matching(mirror: Mirror, { service, statuses, capabilities }: ListInstancesRequest): Iterable<StoredInstance> {
+  checkService(service);
+  const wrong = capabilityViolations('capabilities', capabilities);
+  if (wrong.length > 0) throw invalidFields(wrong);
+  const wanted = statuses.map((status, index) => {
+    const name = statusFromMessage(status);
+    if (name === undefined) throw invalidArgument(`statuses[${index}]`, 'is not a status that this version knows');
+    return name;
+  });
+  for (const stored of service === '' ? mirror.catalog.all() : mirror.catalog.ofService(service)) {
+    const { instance } = stored;
+    if (wanted.length > 0 && !wanted.includes(instance.status)) continue;
+    if (capabilities.every((capability) => instance.capabilities.includes(capability))) yield stored;
+  }
+}
+
+function checkService(service: string): void {
+  if (service !== '' && !isId(service)) throw invalidArgument('service', 'is not a service name');
+}

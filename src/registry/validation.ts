@@ -1,0 +1,116 @@
+import { capabilityViolations, entryViolations, limitViolation, MAX_WEIGHT } from '../agent/manifest.js';
+import { type FieldViolation, invalidArgument, invalidFields } from '../core/errors.js';
+import { idViolation } from '../core/ids.js';
+import { AGENT_SERVICE, instanceKeyText } from '../core/instance.js';
+import { Instance as InstanceMessage, InstanceStatus } from '../gen/troupe/v1/instance.js';
+import type { InstanceKey as InstanceKeyMessage, RegisterRequest, UpdateInstanceRequest } from '../gen/troupe/v1/registry.js';
+import { statusFromMessage } from '../rpc/codec/instance.js';
+import { msFromDuration } from '../rpc/codec/time.js';
+
+export const MAX_BATCH = 100;
+export const DEFAULT_TTL_SECONDS = 10;
+const MIN_TTL_SECONDS = 2;
+const MAX_TTL_SECONDS = 600;
+const MAX_HOST_CHARS = 253;
+const MAX_PORT = 65_535;
+/** A host name, an IPv4 or an IPv6 address: no schemes, no ports, no spaces. */
+const HOST = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$/;
+
+/** The instances of a registration with defaults filled in and the registry's own fields cleared. @throws INVALID_ARGUMENT naming every wrong field. */
+export function checkRegistration(request: RegisterRequest): InstanceMessage[] {
+  const { instances } = request;
+  if (instances.length === 0) throw invalidArgument('instances', 'give at least one');
+  if (instances.length > MAX_BATCH) throw invalidArgument('instances', `at most ${MAX_BATCH} at once, got ${instances.length}`);
+  const violations: FieldViolation[] = instances.flatMap((instance, index) =>
+    instanceViolations(`instances[${index}]`, instance),
+  );
+  const keys = new Set(instances.map(instanceKeyText));
+  if (keys.size < instances.length) violations.push({ field: 'instances', description: 'two have the same service and id' });
+  if (violations.length > 0) throw invalidFields(violations);
+  return instances.map(withDefaults);
+}
+
+/** @throws INVALID_ARGUMENT. */
+export function checkTtlSeconds({ ttl }: RegisterRequest): number {
+  if (ttl === undefined) return DEFAULT_TTL_SECONDS;
+  const seconds = msFromDuration(ttl) / 1000;
+  if (!Number.isInteger(seconds) || seconds < MIN_TTL_SECONDS || seconds > MAX_TTL_SECONDS) {
+    throw invalidArgument('ttl', `must be ${MIN_TTL_SECONDS} to ${MAX_TTL_SECONDS} whole seconds`);
+  }
+  return seconds;
+}
+
+/** @throws INVALID_ARGUMENT. */
+export function checkKey(field: string, key: InstanceKeyMessage | undefined): InstanceKeyMessage {
+  if (key === undefined) throw invalidArgument(field, 'is required');
+  const violations = [idViolation(`${field}.service`, key.service), idViolation(`${field}.id`, key.id)].filter(
+    (violation) => violation !== undefined,
+  );
+  if (violations.length > 0) throw invalidFields(violations);
+  return key;
+}
+
+/** @throws INVALID_ARGUMENT. */
+export function checkLeaseId(leaseId: bigint): bigint {
+  if (leaseId <= 0n) throw invalidArgument('lease_id', 'is required: the lease that Register gave');
+  return leaseId;
+}
+
+/** @throws INVALID_ARGUMENT. */
+export function checkUpdate(request: UpdateInstanceRequest): void {
+  checkKey('key', request.key);
+  checkLeaseId(request.leaseId);
+  const violations: FieldViolation[] = [
+    ...entryViolations('metadata', request.metadata),
+    ...capabilityViolations('capabilities.names', request.capabilities?.names ?? []),
+  ];
+  if (request.weight !== 0) push(violations, limitViolation('weight', request.weight, MAX_WEIGHT));
+  if (request.status !== InstanceStatus.INSTANCE_STATUS_UNSPECIFIED && statusFromMessage(request.status) === undefined) {
+    violations.push({ field: 'status', description: 'is not a status that this version knows' });
+  }
+  if (violations.length > 0) throw invalidFields(violations);
+}
+
+function instanceViolations(at: string, instance: InstanceMessage): FieldViolation[] {
+  const violations: FieldViolation[] = [
+    ...capabilityViolations(`${at}.capabilities`, instance.capabilities),
+    ...entryViolations(`${at}.metadata`, instance.metadata),
+  ];
+  push(violations, idViolation(`${at}.id`, instance.id));
+  push(violations, idViolation(`${at}.service`, instance.service));
+  if (instance.zone !== '') push(violations, idViolation(`${at}.zone`, instance.zone));
+  if (instance.weight !== 0) push(violations, limitViolation(`${at}.weight`, instance.weight, MAX_WEIGHT));
+  if (instance.nodeId !== '' || instance.service === AGENT_SERVICE)
+    push(violations, idViolation(`${at}.node_id`, instance.nodeId));
+  const { endpoint } = instance;
+  if (endpoint === undefined) violations.push({ field: `${at}.endpoint`, description: 'is required' });
+  else {
+    if (endpoint.host.length > MAX_HOST_CHARS || !HOST.test(endpoint.host))
+      violations.push({ field: `${at}.endpoint.host`, description: 'must be a host name or an IP address' });
+    if (endpoint.port < 1 || endpoint.port > MAX_PORT)
+      violations.push({ field: `${at}.endpoint.port`, description: `must be 1 to ${MAX_PORT}` });
+  }
+  const { status } = instance;
+  if (status !== InstanceStatus.INSTANCE_STATUS_UNSPECIFIED && statusFromMessage(status) === undefined) {
+    violations.push({ field: `${at}.status`, description: 'is not a status that this version knows' });
+  }
+  return violations;
+}
+
+function withDefaults(instance: InstanceMessage): InstanceMessage {
+  return InstanceMessage.fromPartial({
+    ...instance,
+    status: instance.status || InstanceStatus.INSTANCE_STATUS_UP,
+    weight: instance.weight || 1,
+    zone: instance.zone || 'default',
+    registeredAt: undefined,
+    lastHeartbeatAt: undefined,
+    incarnation: 0n,
+    revision: 0n,
+    score: 0,
+  });
+}
+
+function push(violations: FieldViolation[], violation: FieldViolation | undefined): void {
+  if (violation !== undefined) violations.push(violation);
+}

@@ -1,0 +1,55 @@
+import {
+  type AgentManifest,
+  capabilityViolations,
+  entryViolations,
+  limitViolation,
+  MAX_CONCURRENCY,
+  MAX_MAILBOX_CAPACITY,
+  MAX_WEIGHT,
+} from '../../agent/manifest.js';
+import { type FieldViolation, invalidArgument, invalidFields } from '../../core/errors.js';
+import { idViolation } from '../../core/ids.js';
+import type { JsonObject } from '../../core/json.js';
+import { AgentManifest as ManifestMessage } from '../../gen/troupe/v1/agent.js';
+
+const MAX_CONFIG_BYTES = 65_536;
+
+/** @throws INVALID_ARGUMENT naming every wrong field. */
+export function manifestFromMessage(message: ManifestMessage | undefined): AgentManifest {
+  if (message === undefined) throw invalidArgument('manifest', 'is required');
+  const config = (message.config ?? {}) as JsonObject;
+  const violations: (FieldViolation | undefined)[] = [
+    idViolation('manifest.id', message.id),
+    idViolation('manifest.kind', message.kind),
+    ...capabilityViolations('manifest.capabilities', message.capabilities),
+    ...entryViolations('manifest.metadata', message.metadata),
+    message.concurrency === 0 ? undefined : limitViolation('manifest.concurrency', message.concurrency, MAX_CONCURRENCY),
+    message.mailboxCapacity === 0
+      ? undefined
+      : limitViolation('manifest.mailbox_capacity', message.mailboxCapacity, MAX_MAILBOX_CAPACITY),
+    message.weight === 0 ? undefined : limitViolation('manifest.weight', message.weight, MAX_WEIGHT),
+    Buffer.byteLength(JSON.stringify(config)) > MAX_CONFIG_BYTES
+      ? { field: 'manifest.config', description: `must be at most ${MAX_CONFIG_BYTES} bytes` }
+      : undefined,
+    isPlain(config) ? undefined : { field: 'manifest.config', description: 'must not have a key "__proto__"' },
+  ];
+  const wrong = violations.filter((violation) => violation !== undefined);
+  if (wrong.length > 0) throw invalidFields(wrong);
+  const { id, kind, capabilities, concurrency, mailboxCapacity, weight } = message;
+  return { id, kind, capabilities, config, concurrency, mailboxCapacity, weight, metadata: Object.fromEntries(message.metadata) };
+}
+
+export function manifestToMessage(manifest: AgentManifest): ManifestMessage {
+  return ManifestMessage.fromPartial({
+    ...manifest,
+    capabilities: [...manifest.capabilities],
+    metadata: new Map(Object.entries(manifest.metadata)),
+  });
+}
+
+/** The generated decoder sets the prototype where a key is "__proto__": such data is refused rather than changed. */
+function isPlain(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return (prototype === Object.prototype || prototype === Array.prototype) && Object.values(value).every(isPlain);
+}

@@ -1,0 +1,42 @@
+import type { Target } from '../discovery/view.js';
+import type {
+  RoutedExecuteTaskRequest,
+  RoutedExecuteTaskResponse,
+  RoutedStreamTaskRequest,
+  RoutedStreamTaskResponse,
+} from '../gen/troupe/internal/v1/routed.js';
+
+export interface ExecuteOptions {
+  /** Milliseconds since the epoch. */
+  readonly deadlineMs: number;
+  readonly traceparent: string | undefined;
+}
+
+/** One try under way. */
+export interface Execution {
+  /** Rejects with a TroupeError; `outcomeOf` says what is known then. */
+  readonly response: Promise<RoutedExecuteTaskResponse>;
+  /** The caller has gone: work need not go on. */
+  cancel(): void;
+}
+
+/** Does tasks on agents, wherever they live. */
+export interface TaskExecutor {
+  execute(target: Target, request: RoutedExecuteTaskRequest, options: ExecuteOptions): Execution;
+  /** The first message says that the agent took the task, the last is its result. Leaving the iteration cancels. */
+  stream(
+    target: Target,
+    request: RoutedStreamTaskRequest,
+    options: ExecuteOptions & { readonly signal: AbortSignal },
+  ): AsyncIterable<RoutedStreamTaskResponse>;
+}
+
+/** Does tasks on the agents of this process: what a node offers to the router beside it. */
+export interface LocalTasks {
+  readonly nodeId: string;
+  execute(request: RoutedExecuteTaskRequest, options: ExecuteOptions): Execution;
+  stream(
+    request: RoutedStreamTaskRequest,
+    options: ExecuteOptions & { readonly signal: AbortSignal },
+  ): AsyncIterable<RoutedStreamTaskResponse>;
+}
