@@ -14,11 +14,15 @@ export interface RevisionGroup {
 export class RevisionGroups {
   private open: { readonly revision: bigint; readonly changes: StoreChange[] } | undefined;
 
+  /** Events up to and with `afterRevision` are dropped. */
+  constructor(private readonly afterRevision: bigint) {}
+
   /** The groups that `events` complete. `fragment`: the next answer goes on where this one stops. */
   add(events: readonly IEvent[], fragment: boolean): RevisionGroup[] {
     const complete: RevisionGroup[] = [];
     for (const { type, kv } of events) {
       const revision = BigInt(kv.mod_revision);
+      if (revision <= this.afterRevision) continue;
       if (this.open !== undefined && this.open.revision !== revision) complete.push(this.open);
       if (this.open?.revision !== revision) this.open = { revision, changes: [] };
       this.open.changes.push(

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 
 const PROBE_INTERVAL_MS = 1_000;
-/** While etcd catches the watch up: to know soon. */
+/** While etcd catches the watch up, when it may leave probes without an answer: to know soon. */
 const CATCH_UP_INTERVAL_MS = 250;
 const SILENCE_MS = 3_000;
 /** How long no event may have come before an answer is taken to mean that the catch-up is over. */
@@ -27,6 +27,7 @@ export class WatchPulse {
   private probedAtMs: number | undefined;
   private started = false;
   private caughtUp = false;
+  private answered = false;
   private wasSilent = false;
 
   constructor(
@@ -72,6 +73,7 @@ export class WatchPulse {
     const probedAtMs = this.probedAtMs;
     this.probedAtMs = undefined;
     if (probedAtMs === undefined) return false;
+    this.answered = true;
     this.caughtUp ||= probedAtMs - this.quietSinceMs >= CAUGHT_UP_AFTER_MS;
     // An answer that lay unread says nothing about now.
     return this.caughtUp && this.clock.monotonicMs() - probedAtMs < SILENCE_MS;
@@ -102,7 +104,7 @@ export class WatchPulse {
 
   private arm(): void {
     this.cancelTimer();
-    const delayMs = this.started && !this.caughtUp ? CATCH_UP_INTERVAL_MS : PROBE_INTERVAL_MS;
+    const delayMs = this.started && !(this.caughtUp && this.answered) ? CATCH_UP_INTERVAL_MS : PROBE_INTERVAL_MS;
     this.tickAtMs = this.clock.monotonicMs() + delayMs;
     this.cancelTimer = this.clock.after(delayMs, () => this.tick());
   }

@@ -1,0 +1,255 @@
+import type { Channel } from '@grpc/grpc-js';
+import type { Client } from 'nice-grpc';
+import type { AgentManifest } from '../agent/manifest.js';
+import type { StrategyName } from '../balancer/strategies.js';
+import { abortError, deadlineExceeded, TroupeError } from '../core/errors.js';
+import type { PayloadInput } from '../core/payload.js';
+import { toPayload } from '../core/payload.js';
+import {
+  RoutedRunRequest,
+  RoutedRunResponse,
+  RoutedRunStreamRequest,
+  RoutedRunStreamResponse,
+  type RoutedTask,
+} from '../gen/troupe/internal/v1/routed.js';
+import type { AgentStatus } from '../gen/troupe/v1/agent.js';
+import type { Instance as InstanceMessage } from '../gen/troupe/v1/instance.js';
+import { type DrainResponse, type GetStatusResponse, NodeDefinition } from '../gen/troupe/v1/node.js';
+import { type GetStatsResponse, RegistryDefinition } from '../gen/troupe/v1/registry.js';
+import { connected, isConnected, openChannel } from '../rpc/channels.js';
+import { createClient, type TimeoutOption } from '../rpc/client.js';
+import { manifestToMessage } from '../rpc/codec/manifest.js';
+import { encodePayload } from '../rpc/codec/payload.js';
+import { strategyToMessage } from '../rpc/codec/strategy.js';
+import { durationFromMs } from '../rpc/codec/time.js';
+import { RawClient } from '../rpc/raw-client.js';
+import { readEvent, type TaskEvent, TaskResult } from './result.js';
+
+export const DEFAULT_ADDRESS = '127.0.0.1:8080';
+const DEFAULT_TIMEOUT_MS = 30_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+const PAGE_SIZE = 1000;
+
+export interface ConnectOptions {
+  /** How long control calls (lists, deployments) may take; 30 s when not given. */
+  readonly timeoutMs?: number;
+}
+
+export interface RunOptions {
+  /** Until the caller stops waiting, at most 1 h; 30 s when not given. */
+  readonly timeoutMs?: number;
+  /** Names the task; made by the server when not given. */
+  readonly id?: string;
+  /** Runs on this agent only. */
+  readonly agentId?: string;
+  /** How an agent is chosen; the router's default when not given. */
+  readonly strategy?: StrategyName;
+  /** Whether running it twice does no harm: then it is repeated elsewhere when its outcome is unknown. */
+  readonly idempotent?: boolean;
+  /** Free entries that the agent sees. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Calls the task off, wherever it runs. */
+  readonly signal?: AbortSignal;
+  /** W3C trace context to continue. */
+  readonly traceparent?: string;
+}
+
+export interface ListOptions {
+  readonly service?: string;
+  readonly capabilities?: readonly string[];
+}
+
+/** What a manifest needs to say; the rest is what its kind declares. */
+export type ManifestInput = Pick<AgentManifest, 'id' | 'kind'> & Partial<AgentManifest>;
+
+/**
+ * A client of a cluster through one address: a gateway's (or a node's, for tasks). Every method throws TroupeError: the codes
+ * of the contract, and UNAVAILABLE / NOT_CONNECTED when nobody answers at the address.
+ */
+export class TroupeClient {
+  private readonly channel: Channel;
+  private readonly raw: RawClient;
+  private readonly registry: Client<typeof RegistryDefinition, TimeoutOption>;
+  private readonly node: Client<typeof NodeDefinition, TimeoutOption>;
+  private readonly timeoutMs: number;
+
+  constructor(
+    readonly address: string,
+    { timeoutMs = DEFAULT_TIMEOUT_MS }: ConnectOptions = {},
+  ) {
+    this.channel = openChannel(address);
+    this.raw = new RawClient(this.channel);
+    this.registry = createClient(RegistryDefinition, this.channel);
+    this.node = createClient(NodeDefinition, this.channel);
+    this.timeoutMs = timeoutMs;
+  }
+
+  /** Resolves when the address answers. @throws UNAVAILABLE / NOT_CONNECTED. */
+  async ready(timeoutMs = CONNECT_TIMEOUT_MS): Promise<void> {
+    if (!isConnected(this.channel)) await connected(this.channel, this.address, timeoutMs);
+  }
+
+  /** Runs a task on any agent that has all of `capabilities`, and waits for its result. */
+  async run(capabilities: string | readonly string[], input?: PayloadInput, options: RunOptions = {}): Promise<TaskResult> {
+    const { signal } = options;
+    if (signal?.aborted) throw abortError(signal);
+    await this.ready();
+    const request = RoutedRunRequest.encode({ task: routedTask(capabilities, input, options) }).finish() as Buffer;
+    const call = this.raw.unary('/troupe.v1.Tasks/Run', request, callOptions(options));
+    signal?.addEventListener('abort', call.cancel, { once: true });
+    try {
+      return new TaskResult(RoutedRunResponse.decode(await call.response).result);
+    } catch (error) {
+      throw signal?.aborted ? abortError(signal) : error;
+    } finally {
+      signal?.removeEventListener('abort', call.cancel);
+    }
+  }
+
+  /** Runs a task and gives its events as they come; the last is the result. Leaving the loop cancels the task. */
+  async *runStream(
+    capabilities: string | readonly string[],
+    input?: PayloadInput,
+    options: RunOptions = {},
+  ): AsyncGenerator<TaskEvent, void, undefined> {
+    await this.ready();
+    const request = RoutedRunStreamRequest.encode({ task: routedTask(capabilities, input, options) }).finish() as Buffer;
+    for await (const bytes of this.raw.serverStream('/troupe.v1.Tasks/RunStream', request, {
+      ...callOptions(options),
+      signal: options.signal,
+    })) {
+      const event = readEvent(RoutedRunStreamResponse.decode(bytes).event);
+      if (event !== undefined) yield event;
+    }
+  }
+
+  /** Everything that is registered, by service and id. */
+  async instances({ service = '', capabilities = [] }: ListOptions = {}): Promise<InstanceMessage[]> {
+    const all: InstanceMessage[] = [];
+    let pageToken = '';
+    do {
+      const page = await this.control((options) =>
+        this.registry.listInstances({ service, capabilities: [...capabilities], pageSize: PAGE_SIZE, pageToken }, options),
+      );
+      all.push(...page.instances);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    return all;
+  }
+
+  /** The nodes, by id. */
+  nodes(): Promise<InstanceMessage[]> {
+    return this.instances({ service: 'node' });
+  }
+
+  /** The agents of one node, as they are now. At a gateway; at a node, without `nodeId`, its own. */
+  async agentsOf(nodeId: string): Promise<AgentStatus[]> {
+    const all: AgentStatus[] = [];
+    let pageToken = '';
+    do {
+      const page = await this.control((options) => this.node.listAgents({ nodeId, pageSize: PAGE_SIZE, pageToken }, options));
+      all.push(...page.agents);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    return all;
+  }
+
+  stats(): Promise<GetStatsResponse> {
+    return this.control((options) => this.registry.getStats({}, options));
+  }
+
+  /** How a node is; '' for the process at the address. */
+  status(nodeId = ''): Promise<GetStatusResponse> {
+    return this.control((options) => this.node.getStatus({ nodeId }, options));
+  }
+
+  /** Activates an agent: on `nodeId`, or on the least loaded node that has its kind. Answers when it is running. */
+  async deploy(manifest: ManifestInput, nodeId = ''): Promise<AgentStatus> {
+    const full: AgentManifest = {
+      capabilities: [],
+      config: {},
+      concurrency: 0,
+      mailboxCapacity: 0,
+      weight: 0,
+      metadata: {},
+      ...manifest,
+    };
+    const { agent } = await this.control((options) =>
+      this.node.deployAgent({ manifest: manifestToMessage(full), nodeId }, options),
+    );
+    return required(agent);
+  }
+
+  /** Stops an agent; what it works on may finish for `graceMs` (10 s when not given). */
+  async undeploy(agentId: string, graceMs?: number): Promise<AgentStatus> {
+    const { agent } = await this.control((options) =>
+      this.node.undeployAgent({ agentId, ...grace(graceMs) }, { ...options, timeoutMs: this.timeoutMs + (graceMs ?? 0) }),
+    );
+    return required(agent);
+  }
+
+  /** Drains a node: no new work, what runs may finish for `graceMs` (20 s when not given). */
+  drain(nodeId: string, graceMs?: number): Promise<DrainResponse> {
+    return this.control((options) =>
+      this.node.drain({ nodeId, ...grace(graceMs) }, { ...options, timeoutMs: this.timeoutMs + (graceMs ?? 0) }),
+    );
+  }
+
+  /** Ends the connection; calls under way end with CANCELLED. */
+  close(): void {
+    this.channel.close();
+  }
+
+  private async control<T>(call: (options: TimeoutOption) => Promise<T>): Promise<T> {
+    await this.ready();
+    return call({ timeoutMs: this.timeoutMs });
+  }
+}
+
+/**
+ * Connects to a cluster: `address` is a gateway's `host:port`. Opens its connection with the first call.
+ *
+ * @example
+ * const troupe = connect('127.0.0.1:8080');
+ * const result = await troupe.run('greeting', 'Ada');
+ * console.log(result.json());
+ * troupe.close();
+ *
+ * @throws TroupeError INVALID_ARGUMENT when `address` is not `host:port`.
+ */
+export function connect(address = DEFAULT_ADDRESS, options: ConnectOptions = {}): TroupeClient {
+  if (!/^(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):\d{1,5}$/.test(address))
+    throw new TroupeError(
+      'INVALID_ARGUMENT',
+      'INVALID_FIELD',
+      `address: "${address}" is not host:port, such as ${DEFAULT_ADDRESS}`,
+    );
+  return new TroupeClient(address, options);
+}
+
+function routedTask(capabilities: string | readonly string[], input: PayloadInput, options: RunOptions): RoutedTask {
+  return {
+    id: options.id ?? '',
+    requiredCapabilities: typeof capabilities === 'string' ? [capabilities] : [...capabilities],
+    agentId: options.agentId ?? '',
+    payload: encodePayload(toPayload(input)),
+    deadline: undefined,
+    strategy: strategyToMessage(options.strategy),
+    idempotent: options.idempotent ?? false,
+    labels: new Map(Object.entries(options.labels ?? {})),
+  };
+}
+
+function callOptions({ timeoutMs = DEFAULT_TIMEOUT_MS, traceparent }: RunOptions) {
+  if (timeoutMs <= 0) throw deadlineExceeded('timeoutMs: must be positive');
+  return { deadlineMs: Date.now() + timeoutMs, traceparent };
+}
+
+function grace(graceMs: number | undefined) {
+  return graceMs === undefined ? {} : { grace: durationFromMs(graceMs) };
+}
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new TroupeError('INTERNAL', 'EMPTY_ANSWER', 'the cluster sent an empty answer');
+  return value;
+}
