@@ -33,6 +33,7 @@ export interface EtcdTls {
 export class EtcdConnection {
   private readonly endpoints: readonly EtcdEndpoint[];
   readonly requestTimeoutMs: number;
+  private readonly hasUser: boolean;
   private index = 0;
   private ended = false;
 
@@ -51,6 +52,7 @@ export class EtcdConnection {
       dialTimeoutMs: options.dialTimeoutMs ?? 5_000,
       requestTimeoutMs: options.requestTimeoutMs ?? 5_000,
     };
+    this.hasUser = shared.user !== undefined;
     this.requestTimeoutMs = shared.requestTimeoutMs;
     this.endpoints = addresses.map((address) => new EtcdEndpoint(clock, { address, ...shared }));
   }
@@ -70,6 +72,11 @@ export class EtcdConnection {
   leave(endpoint: EtcdEndpoint): void {
     endpoint.onSilence();
     if (this.endpoints[this.index] === endpoint) this.index = (this.index + 1) % this.endpoints.length;
+  }
+
+  /** A new login may help; whoever streams tries again, as calls do. */
+  canLogInAgain(error: unknown): boolean {
+    return this.hasUser && isTokenRefused(error);
   }
 
   /** Each endpoint gets its share of the request timeout. */
@@ -101,7 +108,7 @@ export class EtcdConnection {
         return await call(endpoint, { signal, deadline: now + (endMs - now) / Math.max(shares - tried + 1, 1) });
       } catch (error) {
         if (isTroupeError(error)) throw error;
-        if (isTokenRefused(error) && !tokenRefused) {
+        if (!tokenRefused && this.canLogInAgain(error)) {
           tokenRefused = true;
           continue;
         }

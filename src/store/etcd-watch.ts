@@ -1,11 +1,10 @@
 import { delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
-import type { TroupeError } from '../core/errors.js';
 import type { Random } from '../core/random.js';
 import { type BackoffPolicy, backoffMs } from '../resilience/backoff.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { EtcdConnection } from './etcd-connection.js';
-import { isTokenRefused, toStoreError } from './etcd-errors.js';
+import { toStoreError } from './etcd-errors.js';
 import { EtcdWatchStream } from './etcd-watch-stream.js';
 import type { WatchEvent } from './store.js';
 import { storeClosed } from './store-errors.js';
@@ -43,14 +42,10 @@ export async function* watchPrefix(
       if (signal.aborted) return;
       if (connection.closed) throw storeClosed();
       const error = toStoreError(cause);
-      if (!isPassing(error)) throw error;
+      if (error.code !== 'UNAVAILABLE' && !connection.canLogInAgain(error.cause)) throw error;
       failures += 1;
       logger.info('store watch cut off', { prefix, afterRevision: String(position), failures, reason: error.message });
       await delay(backoffMs(failures, RECONNECT, random), signal, clock).catch(() => undefined);
     }
   }
-}
-
-function isPassing(error: TroupeError): boolean {
-  return error.code === 'UNAVAILABLE' || isTokenRefused(error.cause);
 }

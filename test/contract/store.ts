@@ -415,6 +415,12 @@ export function testStoreContract(name: string, open: () => Promise<StoreSubject
         await eventually(() => expect(recorder.alives).toBeGreaterThan(before), { timeoutMs: 2_000 });
       });
 
+      it('says so on a store where nothing happens, too', async () => {
+        const recorder = watch(root, await now());
+        await eventually(() => expect(recorder.alives).toBeGreaterThanOrEqual(3), { timeoutMs: 6_000 });
+        expect(recorder.groups).toEqual([]);
+      });
+
       it('ends without an error when its signal aborts, whatever it is doing', async () => {
         const recorder = watch(root, await now());
         await eventually(() => expect(recorder.alives).toBeGreaterThan(0));

@@ -7,6 +7,7 @@ import { afterAll } from '@jest/globals';
 import { Etcd3 } from 'etcd3';
 import { systemClock } from '../../src/core/clock.js';
 import { systemRandom } from '../../src/core/random.js';
+import type { EtcdOptions as StoreOptions } from '../../src/store/etcd-connection.js';
 import { EtcdStore } from '../../src/store/etcd-store.js';
 import { silentLogger } from '../../src/telemetry/logger.js';
 import { eventually } from './eventually.js';
@@ -46,13 +47,13 @@ export class TestEtcd {
     this.process = this.start();
   }
 
-  /** Resolves once it answers a linearizable read. */
-  async ready(): Promise<void> {
+  /** Resolves once it answers a linearizable read, of `user` where it has users. */
+  async ready(user: Partial<StoreOptions> = {}): Promise<void> {
     let gone = false;
     void this.process.exit.then(() => {
       gone = true;
     });
-    const store = this.open();
+    const store = this.open(user);
     try {
       await eventually(
         async () => {
@@ -66,9 +67,14 @@ export class TestEtcd {
     if (gone) throw new Error(`etcd ended at its start:\n${this.process.stderr}`);
   }
 
+  get port(): number {
+    return this.place.clientPort;
+  }
+
   /** A store on this etcd; to be closed. */
-  open(): EtcdStore {
-    return new EtcdStore({ clock: systemClock, random: systemRandom, logger: silentLogger }, { endpoints: [this.endpoint] });
+  open(options: Partial<StoreOptions> = {}): EtcdStore {
+    const dependencies = { clock: systemClock, random: systemRandom, logger: silentLogger };
+    return new EtcdStore(dependencies, { endpoints: [this.endpoint], ...options });
   }
 
   /** What needs etcd3's own client: compaction, alarms, users. */
@@ -82,7 +88,16 @@ export class TestEtcd {
   }
 
   async compact(revision: bigint): Promise<void> {
-    await this.admin(({ kv }) => kv.compact({ revision: revision.toString() }));
+    await this.admin(({ kv }) => kv.compact({ revision: revision.toString(), physical: true }));
+  }
+
+  /** Gives back the space of what was compacted, and ends the alarm of a full etcd. */
+  async makeSpace(): Promise<void> {
+    await this.admin(async ({ maintenance }) => {
+      await maintenance.defragment();
+      const { alarms } = await maintenance.alarm({ action: 'Get' });
+      for (const { memberID, alarm } of alarms) await maintenance.alarm({ action: 'Deactivate', memberID, alarm });
+    });
   }
 
   /** kill -9. */
@@ -91,9 +106,9 @@ export class TestEtcd {
   }
 
   /** After `kill`: the same ports, the same data. */
-  async restart(): Promise<void> {
+  async restart(user: Partial<StoreOptions> = {}): Promise<void> {
     this.process = this.start();
-    await this.ready();
+    await this.ready(user);
   }
 
   /** SIGSTOP: it keeps its connections and says nothing. */
