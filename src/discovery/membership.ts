@@ -49,10 +49,17 @@ export class Membership {
   private state: LeaseState = { kind: 'joining' };
   private readonly instances = new Map<string, Instance>();
 
+  /** Resolves when the process is registered for the first time. */
+  readonly joined: Promise<void>;
+  private onJoined: () => void = () => undefined;
+
   constructor(
     private readonly deps: MembershipDeps,
     private readonly options: MembershipOptions,
   ) {
+    this.joined = new Promise((resolve) => {
+      this.onJoined = resolve;
+    });
     this.instances.set(instanceKeyText(options.self), options.self);
   }
 
@@ -70,15 +77,15 @@ export class Membership {
     return this.instances.get(instanceKeyText(this.options.self)) ?? this.options.self;
   }
 
-  /** Joins and stays, until `signal` aborts. `onJoined` is called after every registration. */
-  async run(signal: AbortSignal, onJoined: () => void = () => undefined): Promise<void> {
+  /** Joins and stays, until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
     const { registry, logger } = this.deps;
     let failures = 0;
     while (!signal.aborted) {
       const { client, address } = registry;
       try {
         const leaseId = this.state.kind === 'held' ? this.state.leaseId : await this.join(client, signal);
-        onJoined();
+        this.onJoined();
         await this.keepAlive(client, leaseId, signal, () => {
           failures = 0;
         });

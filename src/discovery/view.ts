@@ -34,7 +34,15 @@ export class ClusterView {
   private inStepAtMs = Number.NEGATIVE_INFINITY;
   private readonly listeners = new Set<(removed: readonly Instance[]) => void>();
 
-  constructor(private readonly clock: Clock) {}
+  /** Resolves when the view is in step with the store for the first time. */
+  readonly inStepOnce: Promise<void>;
+  private onInStep: () => void = () => undefined;
+
+  constructor(private readonly clock: Clock) {
+    this.inStepOnce = new Promise((resolve) => {
+      this.onInStep = resolve;
+    });
+  }
 
   get catalog(): Catalog<Target> {
     return this.current;
@@ -68,6 +76,7 @@ export class ClusterView {
   /** Notes that the view was in step with the store `ageMs` ago. */
   inStep(ageMs: number): void {
     this.inStepAtMs = Math.max(this.inStepAtMs, this.clock.monotonicMs() - ageMs);
+    this.onInStep();
   }
 
   status(): ViewStatus {
@@ -79,6 +88,22 @@ export class ClusterView {
   onChange(listener: (removed: readonly Instance[]) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /** Resolves when `holds` is true of the view, with false when it is not within `timeoutMs`. */
+  until(holds: () => boolean, timeoutMs: number): Promise<boolean> {
+    if (holds()) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const end = (held: boolean) => {
+        stopListening();
+        cancel();
+        resolve(held);
+      };
+      const stopListening = this.onChange(() => {
+        if (holds()) end(true);
+      });
+      const cancel = this.clock.after(timeoutMs, () => end(false));
+    });
   }
 
   private target(instance: Instance): Target {

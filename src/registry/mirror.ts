@@ -29,7 +29,15 @@ export class Mirror {
   private readonly listeners = new Set<(changes: readonly StoredChange[], revision: bigint) => void>();
   private waiting: { readonly revision: bigint; readonly resolve: () => void }[] = [];
 
-  constructor(private readonly deps: MirrorDeps) {}
+  /** Resolves when the store has been read for the first time. */
+  readonly firstRead: Promise<void>;
+  private onFirstRead: () => void = () => undefined;
+
+  constructor(private readonly deps: MirrorDeps) {
+    this.firstRead = new Promise((resolve) => {
+      this.onFirstRead = resolve;
+    });
+  }
 
   get catalog(): Catalog<StoredInstance> {
     return this.current;
@@ -116,6 +124,7 @@ export class Mirror {
     );
     this.inStepAtMs = this.deps.clock.monotonicMs();
     this.apply([...gone, ...changed], revision);
+    this.onFirstRead();
   }
 
   private apply(changes: readonly StoredChange[], revision: bigint): void {

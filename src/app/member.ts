@@ -1,0 +1,106 @@
+import { hostname } from 'node:os';
+import { systemClock } from '../core/clock.js';
+import type { InstanceId } from '../core/ids.js';
+import type { Instance, InstanceKey, InstanceStatus } from '../core/instance.js';
+import { systemRandom } from '../core/random.js';
+import { runGroup } from '../core/run-group.js';
+import { Membership } from '../discovery/membership.js';
+import { feedView } from '../discovery/registry-feed.js';
+import { RegistrySession } from '../discovery/registry-session.js';
+import { ClusterView } from '../discovery/view.js';
+import { ChannelPool } from '../rpc/channels.js';
+import { Health } from '../rpc/health-service.js';
+import { mountReflection } from '../rpc/reflection-service.js';
+import { RpcServer } from '../rpc/server.js';
+import type { LocalTasks } from '../tasks/executor.js';
+import { NodeTaskExecutor } from '../tasks/remote-executor.js';
+import { RoutedTasksDefinition, tasksService } from '../tasks/tasks-service.js';
+import { createLogger, type Logger } from '../telemetry/logger.js';
+import { Destinations } from '../upstream/destinations.js';
+import { Router } from '../upstream/router.js';
+import type { MemberConfig } from './config.js';
+import { VERSION } from './version.js';
+
+export interface SelfDescription {
+  readonly service: string;
+  readonly status: InstanceStatus;
+  readonly capabilities: readonly string[];
+  readonly weight: number;
+}
+
+/** What nodes and gateways share: a place in the cluster, a view of it, and the Tasks service on top. */
+export class Member {
+  readonly logger: Logger;
+  readonly clock = systemClock;
+  readonly random = systemRandom;
+  readonly startedAtMs = systemClock.now();
+  readonly version = VERSION;
+  readonly view = new ClusterView(systemClock);
+  readonly registry: RegistrySession;
+  readonly channels = new ChannelPool();
+  readonly server: RpcServer;
+  readonly health = new Health();
+  private executor: NodeTaskExecutor | undefined;
+
+  constructor(
+    role: 'node' | 'gateway',
+    private readonly config: MemberConfig,
+  ) {
+    this.logger = createLogger({ level: config.logLevel, fields: { role, id: config.id } });
+    this.registry = new RegistrySession(config.registry);
+    this.server = new RpcServer({ logger: this.logger });
+  }
+
+  /** Makes the place in the cluster of a member that serves at `port`. */
+  membership(self: SelfDescription, port: number, onTaken?: (key: InstanceKey) => void): Membership {
+    const { id, zone, leaseTtlSeconds } = this.config;
+    const instance: Instance = {
+      ...self,
+      id: id as InstanceId,
+      endpoint: { host: advertisedHost(this.config), port },
+      zone,
+      metadata: new Map([['version', VERSION]]),
+      nodeId: '',
+      registeredAtMs: 0,
+      incarnation: 0n,
+      revision: 0n,
+    };
+    return new Membership(this, { ttlMs: leaseTtlSeconds * 1000, self: instance, ...(onTaken === undefined ? {} : { onTaken }) });
+  }
+
+  /** Mounts Tasks, health and reflection. */
+  mountServices(local?: LocalTasks): void {
+    const { view, clock, random } = this;
+    const router = new Router({ destinations: new Destinations(view, random), clock, random });
+    this.executor = new NodeTaskExecutor(this.channels, view, local);
+    this.server.mount(
+      RoutedTasksDefinition,
+      tasksService({ router, executor: this.executor, view, clock, random, defaultStrategy: this.config.strategy }),
+    );
+    this.health.mount(this.server);
+    mountReflection(this.server);
+  }
+
+  /** Stays in the cluster and in step with it until `signal` aborts. */
+  run(membership: Membership, signal: AbortSignal): Promise<void> {
+    return runGroup([(each) => membership.run(each), (each) => feedView(this, each)], signal);
+  }
+
+  /** Resolves when the member is registered and has seen the cluster for the first time. */
+  async isInStep(membership: Membership): Promise<void> {
+    await membership.joined;
+    await this.view.inStepOnce;
+  }
+
+  close(): void {
+    this.executor?.close();
+    this.channels.close();
+    this.registry.close();
+  }
+}
+
+/** Where others reach a member: what it was told, or where it listens; a wildcard is no address, so then the host's name. */
+function advertisedHost({ host, advertiseHost }: MemberConfig): string {
+  if (advertiseHost !== undefined) return advertiseHost;
+  return host === '0.0.0.0' || host === '::' ? hostname() : host;
+}

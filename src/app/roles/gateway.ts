@@ -1,0 +1,43 @@
+import { GATEWAY_SERVICE } from '../../core/instance.js';
+import { nodeForward } from '../../gateway/node-forward.js';
+import { registryForward } from '../../gateway/registry-forward.js';
+import { NodeDefinition } from '../../gen/troupe/v1/node.js';
+import { RegistryDefinition } from '../../gen/troupe/v1/registry.js';
+import type { GatewayConfig } from '../config.js';
+import { Member } from '../member.js';
+import { type RunningRole, serve } from '../role.js';
+
+const SHUTDOWN_GRACE_MS = 10_000;
+
+/** Listens at once, and is ready when it knows the cluster. @throws UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT. */
+export async function startGateway(config: GatewayConfig): Promise<RunningRole> {
+  const member = new Member('gateway', config);
+  const { server, health, view } = member;
+  // Services are mounted in the same turn in which the port is known: no call comes before them.
+  const port = await server.listen(config.host, config.port).catch((error: unknown) => {
+    member.close();
+    throw error;
+  });
+  const membership = member.membership({ service: GATEWAY_SERVICE, status: 'up', capabilities: [], weight: 1 }, port);
+  member.mountServices();
+  const { channels, clock, startedAtMs, version } = member;
+  server.mount(NodeDefinition, nodeForward({ view, membership, channels, clock, startedAtMs, version }));
+  server.mount(RegistryDefinition, registryForward(member.registry));
+
+  return serve({
+    role: 'gateway',
+    id: config.id,
+    host: config.host,
+    port,
+    logger: member.logger,
+    health,
+    run: (signal) => member.run(membership, signal),
+    becomesReady: member.isInStep(membership),
+    async shutdown() {
+      await membership.release();
+      health.close();
+      await server.shutdown(SHUTDOWN_GRACE_MS);
+    },
+    close: () => member.close(),
+  });
+}

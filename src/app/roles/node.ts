@@ -1,0 +1,73 @@
+import { MAX_CAPABILITIES } from '../../agent/manifest.js';
+import { TroupeError } from '../../core/errors.js';
+import { AGENT_SERVICE, NODE_SERVICE } from '../../core/instance.js';
+import { LocalNodeTasks } from '../../node/local-tasks.js';
+import { ManifestStore } from '../../node/manifest-store.js';
+import { AgentNode } from '../../node/node.js';
+import { nodeService, RoutedNodeDefinition } from '../../node/node-service.js';
+import { AgentHost } from '../../runtime/host.js';
+import type { NodeConfig } from '../config.js';
+import { Member } from '../member.js';
+import { type RunningRole, serve } from '../role.js';
+
+const SHUTDOWN_GRACE_MS = 2_000;
+
+/** Listens at once, and is ready when it is registered and its agents of before are back. @throws UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT. */
+export async function startNode(config: NodeConfig): Promise<RunningRole> {
+  const member = new Member('node', config);
+  const { server, health, logger, clock, view, startedAtMs, version } = member;
+  const nodeId = config.id;
+  let host: AgentHost;
+  let port: number;
+  try {
+    host = new AgentHost(config.agents, { nodeId, clock, logger });
+    if (host.definitions.length > MAX_CAPABILITIES) {
+      throw new TroupeError(
+        'INVALID_ARGUMENT',
+        'TOO_MANY_KINDS',
+        `a node takes at most ${MAX_CAPABILITIES} agent kinds, got ${host.definitions.length}; start another node`,
+      );
+    }
+    // Services are mounted in the same turn in which the port is known: no call comes before them.
+    port = await server.listen(config.host, config.port);
+  } catch (error) {
+    member.close();
+    throw error;
+  }
+  const self = {
+    service: NODE_SERVICE,
+    status: 'starting',
+    capabilities: host.definitions.map(({ kind }) => kind),
+    weight: config.weight,
+  } as const;
+  const membership = member.membership(self, port, ({ service, id }) => {
+    if (service === AGENT_SERVICE) void node.giveUp(id);
+  });
+  const node = new AgentNode({ host, membership, manifests: new ManifestStore(config.dataDir, logger), clock, logger });
+  const tasks = new LocalNodeTasks({ nodeId, host, membership, clock });
+  member.mountServices(tasks);
+  server.mount(RoutedNodeDefinition, nodeService({ nodeId, host, node, tasks, membership, view, clock, startedAtMs, version }));
+
+  const restore = async () => {
+    await member.isInStep(membership);
+    await node.restore();
+    await membership.setStatus('up');
+  };
+  return serve({
+    role: 'node',
+    id: nodeId,
+    host: config.host,
+    port,
+    logger,
+    health,
+    run: (signal) => member.run(membership, signal),
+    becomesReady: restore(),
+    async shutdown() {
+      await node.drain(config.drainGraceMs);
+      await membership.release();
+      health.close();
+      await server.shutdown(SHUTDOWN_GRACE_MS);
+    },
+    close: () => member.close(),
+  });
+}

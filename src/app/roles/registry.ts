@@ -1,0 +1,96 @@
+import { systemClock } from '../../core/clock.js';
+import { isTroupeError, messageOf, TroupeError } from '../../core/errors.js';
+import { systemRandom } from '../../core/random.js';
+import { runGroup } from '../../core/run-group.js';
+import { RegistryDefinition } from '../../gen/troupe/v1/registry.js';
+import { Mirror } from '../../registry/mirror.js';
+import { Registrar } from '../../registry/registrar.js';
+import { registryService } from '../../registry/registry-service.js';
+import { WatchHub } from '../../registry/watch-hub.js';
+import { Health } from '../../rpc/health-service.js';
+import { mountReflection } from '../../rpc/reflection-service.js';
+import { RpcServer } from '../../rpc/server.js';
+import { EtcdStore } from '../../store/etcd-store.js';
+import { Keys } from '../../store/keys.js';
+import { MemoryStore } from '../../store/memory-store.js';
+import type { Store } from '../../store/store.js';
+import { createLogger, type Logger } from '../../telemetry/logger.js';
+import type { RegistryConfig } from '../config.js';
+import { type RunningRole, serve } from '../role.js';
+
+/** A registry on a memory store forgets the cluster when it restarts; the nodes are back well within this. */
+const MEMORY_RECOVERY_MS = 3_000;
+const SHUTDOWN_GRACE_MS = 2_000;
+const FIRST_READ_MS = 5_000;
+
+/** @throws UNAVAILABLE / STORE_UNAVAILABLE when the store does not answer, PORT_IN_USE, INVALID_ARGUMENT. */
+export async function startRegistry(config: RegistryConfig): Promise<RunningRole> {
+  const logger = createLogger({ level: config.logLevel, fields: { role: 'registry', id: config.id } });
+  const store = openStore(config, logger);
+  const deps = { store, keys: new Keys(config.prefix), clock: systemClock, random: systemRandom, logger };
+  const mirror = new Mirror(deps);
+  const hub = new WatchHub(mirror, systemClock);
+  const server = new RpcServer({ logger });
+  const health = new Health();
+  server.mount(
+    RegistryDefinition,
+    registryService(
+      { ...deps, mirror, hub, registrar: new Registrar(deps) },
+      { recoveryMs: config.store.kind === 'memory' ? MEMORY_RECOVERY_MS : 0 },
+    ),
+  );
+  health.mount(server);
+  mountReflection(server);
+
+  try {
+    await requireStore(config, store);
+    const port = await server.listen(config.host, config.port);
+    return serve({
+      role: 'registry',
+      id: config.id,
+      host: config.host,
+      port,
+      logger,
+      health,
+      run: (signal) => runGroup([(each) => mirror.run(each), (each) => hub.run(each)], signal),
+      becomesReady: mirror.firstRead,
+      async shutdown() {
+        health.close();
+        await server.shutdown(SHUTDOWN_GRACE_MS);
+      },
+      close: () => store.close(),
+    });
+  } catch (error) {
+    await server.shutdown(0);
+    await store.close();
+    throw error;
+  }
+}
+
+function openStore({ store }: RegistryConfig, logger: Logger): Store {
+  const deps = { clock: systemClock, random: systemRandom, logger };
+  switch (store.kind) {
+    case 'memory':
+      // Beyond the revisions of any earlier life of this registry, so that nobody resumes a watch across two of them.
+      return new MemoryStore(deps, { initialRevision: BigInt(systemClock.now()) });
+    case 'etcd':
+      return new EtcdStore(deps, store.options);
+  }
+}
+
+/** A store that is not there is told at once and clearly, rather than by everything that then fails. */
+async function requireStore({ store: config, prefix }: RegistryConfig, store: Store): Promise<void> {
+  try {
+    await store.get(`${prefix}/v1/probe`, AbortSignal.timeout(FIRST_READ_MS));
+  } catch (error) {
+    if (config.kind !== 'etcd' || (isTroupeError(error) && error.code !== 'UNAVAILABLE' && error.code !== 'DEADLINE_EXCEEDED'))
+      throw error;
+    const where = config.options.endpoints.join(', ');
+    throw new TroupeError(
+      'UNAVAILABLE',
+      'STORE_UNAVAILABLE',
+      `no etcd answers at ${where} (${messageOf(error)}); start it, or give --etcd`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,77 @@
+import { invalidArgument, TroupeError } from '../core/errors.js';
+import { AGENT_SERVICE, endpointText, type Instance, NODE_SERVICE } from '../core/instance.js';
+import { memberStatus, type StatusDeps } from '../discovery/member-status.js';
+import { NodeDefinition } from '../gen/troupe/v1/node.js';
+import type { Call } from '../rpc/call.js';
+import type { ChannelPool } from '../rpc/channels.js';
+import { createClient } from '../rpc/client.js';
+import type { Handlers } from '../rpc/service.js';
+import { leastLoadedNode } from './placement.js';
+
+export interface NodeForwardDeps extends StatusDeps {
+  readonly channels: ChannelPool;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+/** A change answers when this gateway's view shows it, so that the next call sees it; or after this. */
+const OWN_CHANGES_MS = 2_000;
+
+/** The Node service of a gateway: each call goes to the node that it, or its agent, names. */
+export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefinition> {
+  const { view, channels } = deps;
+  const clientOf = (node: Instance) => createClient(NodeDefinition, channels.get(endpointText(node.endpoint)));
+  const nodeById = (id: string): Instance => {
+    if (id === '') throw invalidArgument('node_id', 'is required at a gateway; `troupe nodes` lists them');
+    const node = view.catalog.get({ service: NODE_SERVICE, id });
+    if (node === undefined)
+      throw new TroupeError('NOT_FOUND', 'UNKNOWN_NODE', `no node "${id}" in the cluster; \`troupe nodes\` lists them`, {
+        metadata: { node_id: id },
+      });
+    return node.instance;
+  };
+  const nodeOfAgent = (field: string, agentId: string): Instance => {
+    if (agentId === '') throw invalidArgument(field, 'is required');
+    const agent = view.catalog.get({ service: AGENT_SERVICE, id: agentId });
+    if (agent === undefined)
+      throw new TroupeError('NOT_FOUND', 'UNKNOWN_AGENT', `no agent "${agentId}" in the cluster; \`troupe agents\` lists them`, {
+        metadata: { agent_id: agentId },
+      });
+    return nodeById(agent.instance.nodeId);
+  };
+  const hasAgent = (id: string) => view.catalog.get({ service: AGENT_SERVICE, id }) !== undefined;
+
+  return {
+    async deployAgent(request, call) {
+      const { manifest, nodeId } = request;
+      if (manifest === undefined) throw invalidArgument('manifest', 'is required');
+      if (manifest.kind === '') throw invalidArgument('manifest.kind', 'is required: the kind of agent to activate');
+      const node = nodeId === '' ? leastLoadedNode(view.catalog, manifest.kind) : nodeById(nodeId);
+      const response = await clientOf(node).deployAgent({ ...request, nodeId: node.id }, options(call));
+      await view.until(() => hasAgent(manifest.id), OWN_CHANGES_MS);
+      return response;
+    },
+    async undeployAgent(request, call) {
+      const { agentId } = request;
+      const response = await clientOf(nodeOfAgent('agent_id', agentId)).undeployAgent(request, options(call));
+      await view.until(() => !hasAgent(agentId), OWN_CHANGES_MS);
+      return response;
+    },
+    listAgents: (request, call) => clientOf(nodeById(request.nodeId)).listAgents(request, options(call)),
+    getStatus: (request, call) =>
+      request.nodeId === '' || request.nodeId === deps.membership.self.id
+        ? memberStatus(deps)
+        : clientOf(nodeById(request.nodeId)).getStatus(request, options(call)),
+    drain: (request, call) => clientOf(nodeById(request.nodeId)).drain(request, options(call)),
+    executeTask: (request, call) =>
+      clientOf(nodeOfAgent('task.agent_id', request.task?.agentId ?? '')).executeTask(request, options(call)),
+    streamTask: (request, call) =>
+      clientOf(nodeOfAgent('task.agent_id', request.task?.agentId ?? '')).streamTask(request, { signal: call.signal }),
+  };
+}
+
+function options(call: Call) {
+  return {
+    timeoutMs: Number.isFinite(call.deadlineMs) ? Math.max(1, call.deadlineMs - Date.now()) : DEFAULT_TIMEOUT_MS,
+    signal: call.signal,
+  };
+}

@@ -1,0 +1,71 @@
+import { TroupeError } from '../core/errors.js';
+import type { RegistryClient, RegistrySession } from '../discovery/registry-session.js';
+import type { RegistryDefinition } from '../gen/troupe/v1/registry.js';
+import type { Call } from '../rpc/call.js';
+import type { TimeoutOption } from '../rpc/client.js';
+import type { Handlers } from '../rpc/service.js';
+import { outcomeOf } from '../upstream/outcome.js';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+/** Replicas that are tried with a call that was certainly not sent. */
+const MAX_TRIES = 3;
+
+/** The Registry service of a gateway: every call goes to a registry replica that answers. */
+export function registryForward(session: RegistrySession): Handlers<typeof RegistryDefinition> {
+  const unary = <Request, Response>(
+    pick: (client: RegistryClient) => (request: Request, options: TimeoutOption & { signal: AbortSignal }) => Promise<Response>,
+  ) => {
+    return async (request: Request, call: Call): Promise<Response> => {
+      const options = { timeoutMs: timeoutOf(call), signal: call.signal };
+      for (let tries = 1; ; tries++) {
+        const { client } = session;
+        try {
+          return await pick(client)(request, options);
+        } catch (error) {
+          if (!(error instanceof TroupeError) || error.code !== 'UNAVAILABLE' || error.reason !== 'UNAVAILABLE') throw error;
+          session.turnFrom(client);
+          if (outcomeOf(error) !== 'not_started' || tries >= MAX_TRIES) throw registryUnavailable(error);
+        }
+      }
+    };
+  };
+  const stream = async function* <Response>(
+    open: (client: RegistryClient) => AsyncIterable<Response>,
+  ): AsyncGenerator<Response, void, undefined> {
+    const { client } = session;
+    try {
+      yield* open(client);
+    } catch (error) {
+      if (!(error instanceof TroupeError) || error.code !== 'UNAVAILABLE') throw error;
+      session.turnFrom(client);
+      throw error.reason === 'UNAVAILABLE' ? registryUnavailable(error) : error;
+    }
+  };
+  return {
+    register: unary((client) => client.register),
+    deregister: unary((client) => client.deregister),
+    updateInstance: unary((client) => client.updateInstance),
+    getInstance: unary((client) => client.getInstance),
+    listInstances: unary((client) => client.listInstances),
+    discover: unary((client) => client.discover),
+    getStats: unary((client) => client.getStats),
+    keepAlive: (requests, call) => stream((client) => client.keepAlive(requests, { signal: call.signal })),
+    watch: (request, call) => stream((client) => client.watch(request, { signal: call.signal })),
+  };
+}
+
+function timeoutOf(call: Call): number {
+  return Number.isFinite(call.deadlineMs) ? Math.max(1, call.deadlineMs - Date.now()) : DEFAULT_TIMEOUT_MS;
+}
+
+function registryUnavailable(cause: TroupeError): TroupeError {
+  return new TroupeError(
+    'UNAVAILABLE',
+    'REGISTRY_UNAVAILABLE',
+    'the registry is not reached now; what is placed goes on working, changes must wait; try again',
+    {
+      retryAfterMs: 1_000,
+      cause,
+    },
+  );
+}
