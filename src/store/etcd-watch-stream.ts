@@ -42,7 +42,7 @@ export class EtcdWatchStream {
       for (;;) {
         const next = await pulse.awaiting(answers.next());
         if (next.done) throw storeUnavailable('etcd ended the watch');
-        yield* await this.onAnswer(next.value as IWatchResponse, pulse);
+        yield* await this.onAnswer(next.value as IWatchResponse, pulse, signal);
       }
     } catch (error) {
       if (pulse.silent || isEndpointFailure(error)) connection.leave(endpoint);
@@ -55,10 +55,10 @@ export class EtcdWatchStream {
     }
   }
 
-  private async onAnswer(answer: IWatchResponse, pulse: WatchPulse): Promise<readonly WatchEvent[]> {
+  private async onAnswer(answer: IWatchResponse, pulse: WatchPulse, signal: AbortSignal): Promise<readonly WatchEvent[]> {
     if (answer.canceled) throw cancelError(answer);
     if (answer.created) {
-      await this.checkPosition();
+      await this.checkPosition(signal);
       this.createdRevision = BigInt(answer.header.revision);
       pulse.start({ caughtUp: this.afterRevision >= this.createdRevision });
       return [];
@@ -83,10 +83,10 @@ export class EtcdWatchStream {
    * after a restore from a backup would hide every change; and a deletion at the very revision of a compaction is
    * lost to watches in older versions. Both show here, and are a reason to list again.
    */
-  private async checkPosition(): Promise<void> {
+  private async checkPosition(signal: AbortSignal): Promise<void> {
     if (this.afterRevision === 0n) return;
     const request = { key: prefixRange(this.prefix).key, revision: String(this.afterRevision), count_only: true };
-    await this.dependencies.connection.read(({ kv }, options) => kv.range(request, options));
+    await this.dependencies.connection.read(({ kv }, options) => kv.range(request, options), signal);
   }
 }
 

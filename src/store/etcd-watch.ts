@@ -34,6 +34,7 @@ export async function* watchPrefix(
     try {
       const stream = new EtcdWatchStream({ connection, clock }, prefix, position);
       for await (const event of stream.read(signal)) {
+        if (failures > 0) logger.info('store watch goes on', { prefix, failures });
         failures = 0;
         if (event.kind === 'changes') position = event.revision;
         yield event;
@@ -44,7 +45,7 @@ export async function* watchPrefix(
       const error = toStoreError(cause);
       if (error.code !== 'UNAVAILABLE' && !connection.canLogInAgain(error.cause)) throw error;
       failures += 1;
-      logger.info('store watch cut off', { prefix, afterRevision: String(position), failures, reason: error.message });
+      if (failures === 1) logger.warn('store watch cut off', { prefix, afterRevision: String(position), reason: error.message });
       await delay(backoffMs(failures, RECONNECT, random), signal, clock).catch(() => undefined);
     }
   }

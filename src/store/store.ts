@@ -3,19 +3,24 @@
  * next `revision` of the whole store. Both implementations pass the same contract suite (`test/contract/store.ts`).
  *
  * Errors of every call: UNAVAILABLE / STORE_UNAVAILABLE with `retryAfterMs` (no answer: a write may or may not have
- * happened), RESOURCE_EXHAUSTED / STORE_FULL, CANCELLED when `signal` aborts.
+ * happened), RESOURCE_EXHAUSTED / STORE_FULL, UNAUTHENTICATED or PERMISSION_DENIED / STORE_AUTH, INVALID_ARGUMENT (an empty
+ * key, or beyond the bounds of `limits.ts`), and when `signal` aborts its reason, or CANCELLED (a write may have happened).
  */
 export interface Store {
   /** The entry, linearizable; undefined when there is none. */
   get(key: string, signal?: AbortSignal): Promise<StoreEntry | undefined>;
   /** All entries whose keys start with `prefix`, by key, and the one revision at which that was so. Linearizable. */
   list(prefix: string, signal?: AbortSignal): Promise<{ readonly entries: readonly StoreEntry[]; readonly revision: bigint }>;
-  /** Does all of `writes` (1 to 128, no key twice) if all of `conditions` hold, else none. @throws NOT_FOUND / LEASE_NOT_FOUND when a put names a lease that is gone. */
+  /**
+   * Does all of `writes` (1 to 128, no key twice, at most 1.5 MB together) if all of `conditions` (at most 128) hold, else none.
+   * @throws NOT_FOUND / LEASE_NOT_FOUND when a put names a lease that is gone.
+   */
   txn(conditions: readonly Condition[], writes: readonly Write[], signal?: AbortSignal): Promise<TxnResult>;
   /**
    * Every change below `prefix` after `afterRevision`, in order and without a gap, through lost connections, until `signal`
-   * aborts (then it ends without an error). All changes of one revision come together. @throws OUT_OF_RANGE / COMPACTED when `afterRevision` is no
-   * longer there: list again.
+   * aborts (then it ends without an error). All changes of one revision come together. Revision 0 is before the first change.
+   * @throws OUT_OF_RANGE / COMPACTED when what follows `afterRevision` is no longer there, or the store has never had that
+   * revision (it began anew, or was restored from a backup): list again.
    */
   watch(prefix: string, options: { readonly afterRevision: bigint; readonly signal: AbortSignal }): AsyncIterable<WatchEvent>;
   /** Bounded liveness that keys can hang on. */
@@ -68,7 +73,10 @@ export interface TxnResult {
 export type WatchEvent =
   /** All changes of one revision. */
   | { readonly kind: 'changes'; readonly revision: bigint; readonly changes: readonly StoreChange[] }
-  /** The store answered on this watch just now: what was delivered is up to date. At least every 2 s while the store is there. */
+  /**
+   * The store answered on this watch just now: what was delivered is up to date. About each second while the store is there, and
+   * first within about 2 s of catching up.
+   */
   | { readonly kind: 'alive' };
 
 export type StoreChange =

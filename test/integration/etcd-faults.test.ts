@@ -369,3 +369,17 @@ describe('etcd with users', () => {
     await expect(store.get(`${PREFIX}a`)).resolves.toBeUndefined();
   }, 30_000);
 });
+
+describe('etcd with TLS', () => {
+  it('is used when its certificate is trusted, and only then', async () => {
+    const etcd = await start({ tls: true });
+    const store = open(etcd, { tls: { ca: await etcd.certificate() } });
+    const recorder = follow(store, await write(store, put('a')));
+    await write(store, put('b'));
+    await eventually(() => expect(recorder.changes).toHaveLength(1));
+    const { leaseId } = await store.leases.grant(30);
+    await expect(store.leases.renew(leaseId)).resolves.toBe(30);
+    await expect(open(etcd).get(`${PREFIX}a`)).rejects.toMatchObject(UNAVAILABLE);
+    await expect(open(etcd, { endpoints: [`http://127.0.0.1:${etcd.port}`] }).get('/a')).rejects.toMatchObject(UNAVAILABLE);
+  }, 30_000);
+});

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -16,6 +16,8 @@ import { ROOT, startProcess, type TestProcess } from './processes.js';
 export interface EtcdOptions {
   /** How large its database may become; etcd's default is 2 GiB. */
   readonly quotaBytes?: number;
+  /** Serves over TLS, with a certificate that it makes itself (`certificate()`). */
+  readonly tls?: boolean;
 }
 
 const START_TIMEOUT_MS = 20_000;
@@ -24,7 +26,7 @@ const START_TIMEOUT_MS = 20_000;
 export async function startEtcd(options: EtcdOptions = {}): Promise<TestEtcd> {
   const dataDir = await mkdtemp(join(tmpdir(), 'troupe-etcd-'));
   const [clientPort, peerPort] = await freePorts();
-  const etcd = new TestEtcd({ dataDir, clientPort, peerPort, quotaBytes: options.quotaBytes });
+  const etcd = new TestEtcd({ dataDir, clientPort, peerPort, quotaBytes: options.quotaBytes, tls: options.tls ?? false });
   started.add(etcd);
   await etcd.ready();
   return etcd;
@@ -35,6 +37,7 @@ interface Place {
   readonly clientPort: number;
   readonly peerPort: number;
   readonly quotaBytes: number | undefined;
+  readonly tls: boolean;
 }
 
 export class TestEtcd {
@@ -43,7 +46,7 @@ export class TestEtcd {
   private process: TestProcess;
 
   constructor(private readonly place: Place) {
-    this.endpoint = `http://127.0.0.1:${place.clientPort}`;
+    this.endpoint = `${place.tls ? 'https' : 'http'}://127.0.0.1:${place.clientPort}`;
     this.process = this.start();
   }
 
@@ -53,7 +56,7 @@ export class TestEtcd {
     void this.process.exit.then(() => {
       gone = true;
     });
-    const store = this.open(user);
+    const store = this.open(this.place.tls ? { ...user, tls: { ca: await this.certificate() } } : user);
     try {
       await eventually(
         async () => {
@@ -75,6 +78,13 @@ export class TestEtcd {
   open(options: Partial<StoreOptions> = {}): EtcdStore {
     const dependencies = { clock: systemClock, random: systemRandom, logger: silentLogger };
     return new EtcdStore(dependencies, { endpoints: [this.endpoint], ...options });
+  }
+
+  /** What it shows to clients, as PEM. */
+  certificate(): Promise<Buffer> {
+    return eventually(() => readFile(join(this.place.dataDir, 'fixtures', 'client', 'cert.pem')), {
+      timeoutMs: START_TIMEOUT_MS,
+    });
   }
 
   /** What needs etcd3's own client: compaction, alarms, users. */
@@ -127,7 +137,7 @@ export class TestEtcd {
   }
 
   private start(): TestProcess {
-    const { dataDir, peerPort, quotaBytes } = this.place;
+    const { dataDir, peerPort, quotaBytes, tls } = this.place;
     const peer = `http://127.0.0.1:${peerPort}`;
     return startProcess(etcdBinary(), [
       ...['--name', 'test', '--data-dir', dataDir, '--logger', 'zap', '--log-level', 'error'],
@@ -135,6 +145,7 @@ export class TestEtcd {
       ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `test=${peer}`],
       // Elects itself in half a second, and grants leases from 1 s on.
       ...['--heartbeat-interval', '50', '--election-timeout', '500'],
+      ...(tls ? ['--auto-tls'] : []),
       ...(quotaBytes === undefined ? [] : ['--quota-backend-bytes', String(quotaBytes)]),
     ]);
   }
