@@ -34,16 +34,13 @@ export function asGrpcHandler(method: MethodDefinition, handler: never, logger: 
   }
   const handle: Unary = handler;
   const unary: grpc.handleUnaryCall<Buffer, Buffer> = (call, callback) => {
-    answer(() => handle(decode(codec.request, call.request), new GrpcCall(call))).then(
-      (response) => callback(null, encode(codec.response, response)),
+    const answer = async () => encode(codec.response, await handle(decode(codec.request, call.request), new GrpcCall(call)));
+    answer().then(
+      (response) => callback(null, response),
       (error: unknown) => callback(fail(call, error)),
     );
   };
   return unary as grpc.UntypedHandleCall;
-}
-
-async function answer(handle: () => unknown): Promise<unknown> {
-  return handle();
 }
 
 /** Writes what `open` yields, no faster than the peer reads, and ends the call; a peer that goes away ends the iteration. */
@@ -54,22 +51,17 @@ function pump<W extends grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerD
   fail: (call: ServerCall, error: unknown) => grpc.StatusObject,
 ): void {
   const run = async () => {
-    let gone: () => void = () => undefined;
-    const goneAway = new Promise<'gone'>((resolve) => {
-      gone = () => resolve('gone');
-      if (call.cancelled) gone();
-      call.on('cancelled', gone);
-    });
+    const departure = new Departure(call);
     const iterator = open()[Symbol.asyncIterator]();
     try {
       for (;;) {
-        const step = await Promise.race([iterator.next(), goneAway]);
-        if (step === 'gone') break;
+        const step = await departure.or(iterator.next());
+        if (step === 'gone') return;
         if (step.done === true) {
           call.end();
           return;
         }
-        if (!call.write(encode(type, step.value))) await Promise.race([drained(call), goneAway]);
+        if (!call.write(encode(type, step.value)) && (await departure.or(drained(call))) === 'gone') return;
       }
     } finally {
       // Not awaited: a source that waits for something else ends when its own signal tells it.
@@ -81,15 +73,63 @@ function pump<W extends grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerD
   });
 }
 
+/**
+ * Ends a wait when the caller goes away. Only the wait under way is known here: racing each against one promise of the whole
+ * call would keep the outcomes of all of them, every message, until the call ends.
+ */
+class Departure {
+  private gone: boolean;
+  private wake: () => void = () => undefined;
+
+  constructor(call: ServerCall) {
+    this.gone = call.cancelled;
+    call.on('cancelled', () => {
+      this.gone = true;
+      this.wake();
+    });
+  }
+
+  /** What `work` gives, or that the caller has gone. */
+  or<T>(work: Promise<T>): Promise<T | 'gone'> {
+    return new Promise((resolve, reject) => {
+      this.wake = () => resolve('gone');
+      if (this.gone) this.wake();
+      work.then(resolve, reject);
+    });
+  }
+}
+
 function drained(call: grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerDuplexStream<Buffer, Buffer>): Promise<'drained'> {
   return new Promise((resolve) => call.once('drain', () => resolve('drained')));
 }
 
+/**
+ * The requests of a stream; throws when the caller goes away. Not by the stream's own iterator: that destroys the stream when
+ * it is left or has reached the end of the requests, and with it what is still to be answered.
+ */
 async function* decodeAll(
   call: grpc.ServerDuplexStream<Buffer, Buffer>,
   type: MessageType<unknown>,
 ): AsyncGenerator<unknown, void, undefined> {
-  for await (const bytes of call) yield decode(type, bytes as Buffer);
+  const departure = new Departure(call);
+  let wake: () => void = () => undefined;
+  let ended = false;
+  call.on('readable', () => wake());
+  call.on('end', () => {
+    ended = true;
+    wake();
+  });
+  for (;;) {
+    const bytes = call.read() as Buffer | null;
+    if (bytes !== null) yield decode(type, bytes);
+    else if (ended) return;
+    else {
+      const more = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      if ((await departure.or(more)) === 'gone') throw new TroupeError('CANCELLED', 'CANCELLED', 'the caller has gone');
+    }
+  }
 }
 
 function encode(type: MessageType<unknown>, message: unknown): Buffer {
