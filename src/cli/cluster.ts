@@ -1,0 +1,59 @@
+import { type Command, Option } from 'commander';
+import { connect, DEFAULT_ADDRESS, type TroupeClient } from '../client/client.js';
+import { abortable } from '../core/abort.js';
+import { EXIT, ExitError } from './errors.js';
+import type { CliIo } from './io.js';
+
+/** What the commands that talk to a cluster have in common. */
+
+export const ADDRESS_FLAGS = '--address <host:port>';
+export const ADDRESS_HELP = `the cluster's gateway (env: TROUPE_ADDRESS, default: ${DEFAULT_ADDRESS})`;
+
+export interface ClusterOptions {
+  readonly address?: string;
+  readonly output: 'table' | 'text' | 'json';
+}
+
+/** Adds --address and --output; `people` names the form that is for people. */
+export function addClusterOptions(command: Command, people: 'table' | 'text'): Command {
+  return command
+    .option(ADDRESS_FLAGS, ADDRESS_HELP)
+    .addOption(new Option('-o, --output <format>', 'for people or for programs').choices([people, 'json']).default(people));
+}
+
+/** Lines for the end of a command's help. */
+export function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+}
+
+/** Given to the command, to `troupe` before it, by TROUPE_ADDRESS, or the default. @throws UsageError when it is not host:port. */
+export function addressOf(io: CliIo, command: Command): string {
+  const own = command.opts<Partial<ClusterOptions>>().address;
+  const before = command.parent?.opts<Partial<ClusterOptions>>().address;
+  const address = own ?? before ?? (io.env.TROUPE_ADDRESS || DEFAULT_ADDRESS);
+  const [, port] = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:/]+):(\d{1,5})$/.exec(address) ?? [];
+  if (port === undefined || Number(port) > 65_535)
+    command.error(`address: "${address}" is not host:port, such as ${DEFAULT_ADDRESS}`);
+  return address;
+}
+
+/** What `work` gives with a client, which is closed afterwards. Ctrl-C ends it, and the command with 130. */
+export async function withClient<T>(io: CliIo, command: Command, work: (client: TroupeClient) => Promise<T>): Promise<T> {
+  const client = connect(addressOf(io, command));
+  try {
+    return await interruptible(io, () => work(client));
+  } finally {
+    client.close();
+  }
+}
+
+/** What `work` gives, unless Ctrl-C comes first. @throws ExitError */
+export async function interruptible<T>(io: CliIo, work: () => Promise<T>): Promise<T> {
+  try {
+    return await abortable(work(), io.signal);
+  } catch (error) {
+    if (!io.signal.aborted) throw error;
+    const reason: unknown = io.signal.reason;
+    throw reason instanceof ExitError ? reason : new ExitError(EXIT.interrupted);
+  }
+}

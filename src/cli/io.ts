@@ -1,0 +1,22 @@
+import type { Clock } from '../core/clock.js';
+
+/** What a run of the command has of the world: tests give their own. */
+export interface CliIo {
+  /** Results. Bytes go out as they are. */
+  stdout(content: string | Uint8Array): void;
+  /** Errors, hints, and what is said about a result. */
+  stderr(text: string): void;
+  /** What `-` reads. */
+  readonly stdin?: AsyncIterable<string | Uint8Array>;
+  /** Whether standard output is a terminal. */
+  readonly isTTY: boolean;
+  /** Whether standard error is a terminal; as `isTTY` when not given. */
+  readonly errorIsTTY?: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborts on Ctrl-C. Where its reason is an ExitError, the command ends with that code, otherwise with 130. */
+  readonly signal: AbortSignal;
+  /** Of Troupe: what `--version` prints. */
+  readonly version: string;
+  /** For ages; the system's when not given. */
+  readonly clock?: Clock;
+}

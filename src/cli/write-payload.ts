@@ -1,0 +1,58 @@
+import { Buffer, isUtf8 } from 'node:buffer';
+import { assertNever } from '../core/assert-never.js';
+import { type Payload, payloadText } from '../core/payload.js';
+import type { CliIo } from './io.js';
+
+/** Prints a payload: indented and with a newline at its end for a terminal, as it is for programs. */
+export function writePayload(io: CliIo, payload: Payload): void {
+  switch (payload.kind) {
+    case 'empty':
+      return;
+    case 'json':
+      io.stdout(`${JSON.stringify(payload.json, null, io.isTTY ? 2 : 0)}\n`);
+      return;
+    case 'text':
+      writeText(io, payload.text);
+      return;
+    case 'data':
+      if (!io.isTTY) io.stdout(payload.data);
+      else if (isText(payload.data)) writeText(io, payloadText(payload));
+      else io.stderr(`${describe(payload)}: not for a terminal; redirect it to a file\n`);
+      return;
+    default:
+      assertNever(payload);
+  }
+}
+
+/** A payload inside of an object for programs; bytes in base64. */
+export function payloadObject(payload: Payload) {
+  switch (payload.kind) {
+    case 'empty':
+      return {};
+    case 'data':
+      return { data: Buffer.from(payload.data).toString('base64'), ...contentType(payload) };
+    case 'json':
+      return { json: payload.json, ...contentType(payload) };
+    case 'text':
+      return { text: payload.text, ...contentType(payload) };
+    default:
+      return assertNever(payload);
+  }
+}
+
+function contentType(payload: Exclude<Payload, { kind: 'empty' }>) {
+  return payload.contentType === undefined ? {} : { contentType: payload.contentType };
+}
+
+function writeText(io: CliIo, text: string): void {
+  io.stdout(io.isTTY && !text.endsWith('\n') ? `${text}\n` : text);
+}
+
+/** Whether bytes can be shown: UTF-8 without the control characters that files of other kinds have. */
+function isText(data: Uint8Array): boolean {
+  return isUtf8(data) && !data.some((byte) => byte < 32 && byte !== 9 && byte !== 10 && byte !== 13);
+}
+
+function describe({ data, contentType: type }: Extract<Payload, { kind: 'data' }>): string {
+  return `${data.length} bytes of ${type ?? 'data'}`;
+}
