@@ -1,4 +1,4 @@
-import { messageOf, TroupeError } from '../core/errors.js';
+import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
 import { paintFor } from './colours.js';
 import { formatMs } from './format-ms.js';
 import type { CliIo } from './io.js';
@@ -35,7 +35,7 @@ const OWN = new Set(['PORT_IN_USE', 'CANNOT_LISTEN', 'AGENT_MODULE', 'KIND_TWICE
 /** 1 other failure, 2 wrong usage, 3 not reachable, 4 refused by the cluster. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ExitError) return error.exitCode;
-  if (error instanceof UsageError) return EXIT.usage;
+  if (error instanceof UsageError || isTroupeError(error, 'USAGE')) return EXIT.usage;
   if (!(error instanceof TroupeError) || OWN.has(error.reason)) return EXIT.failure;
   return error.code === 'UNAVAILABLE' && NOT_REACHABLE.has(error.reason) ? EXIT.notReachable : EXIT.refused;
 }

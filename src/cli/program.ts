@@ -29,7 +29,7 @@ export function buildProgram(io: CliIo, roleCommands: readonly RoleCommand[]): C
     .description('A distributed runtime for AI agents over gRPC.')
     .usage('[options] <command>')
     .version(io.version, '-v, --version', 'print the version')
-    .helpOption('-h, --help', 'print help; after a command: its own')
+    .helpOption('-h, --help', 'print help')
     .option(ADDRESS_FLAGS, ADDRESS_HELP)
     // So that a role may have an option of the same name as one of the program.
     .enablePositionalOptions()
@@ -53,7 +53,7 @@ Environment: TROUPE_ADDRESS (the gateway), NO_COLOR (no colours), TROUPE_DEBUG=1
     program.commandsGroup(heading);
     for (const each of add) each(program, io);
   }
-  program.commandsGroup('Help:');
+  program.commandsGroup('Help:').helpCommand('help [command]', 'print the help of a command');
   throwUsageErrors(program, 'troupe');
   return program;
 }

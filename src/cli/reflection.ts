@@ -1,5 +1,5 @@
-import { createFileRegistry, type DescMethod, type DescService, type FileRegistry, fromBinary } from '@bufbuild/protobuf';
-import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { create, createFileRegistry, type DescMethod, type DescService, type FileRegistry, fromBinary } from '@bufbuild/protobuf';
+import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { type Channel, status } from '@grpc/grpc-js';
 import type { Client } from 'nice-grpc';
 import { type ErrorCode, TroupeError } from '../core/errors.js';
@@ -40,7 +40,7 @@ export class Reflection {
     const file = given.find((each) => definesService(each, name));
     if (file === undefined) throw malformed(`the files that the server gave for ${name} do not define it`);
     await this.loadImports(file);
-    const types = createFileRegistry(file, (path) => this.files.get(path));
+    const types = createFileRegistry(create(FileDescriptorSetSchema, { file: [...this.importsFirst(file)] }));
     const service = types.getService(name);
     if (service === undefined) throw malformed(`${name} cannot be read from ${file.name}`);
     return { service, types };
@@ -54,6 +54,17 @@ export class Reflection {
       if (!this.files.has(path)) this.keep(await this.filesFor({ $case: 'fileByFilename', value: path }));
       for (const next of this.files.get(path)?.dependency ?? []) needed.add(next);
     }
+  }
+
+  /** The file after everything that it imports, each once: the order in which the registry wants them. */
+  private *importsFirst(file: FileDescriptorProto, seen = new Set<string>()): Iterable<FileDescriptorProto> {
+    if (seen.has(file.name)) return;
+    seen.add(file.name);
+    for (const path of file.dependency) {
+      const imported = this.files.get(path);
+      if (imported !== undefined) yield* this.importsFirst(imported, seen);
+    }
+    yield file;
   }
 
   private keep(encoded: readonly Uint8Array[]): readonly FileDescriptorProto[] {

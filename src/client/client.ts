@@ -2,6 +2,7 @@ import type { Channel } from '@grpc/grpc-js';
 import type { Client } from 'nice-grpc';
 import type { AgentManifest } from '../agent/manifest.js';
 import type { StrategyName } from '../balancer/strategies.js';
+import { asBuffer } from '../core/bytes.js';
 import { abortError, deadlineExceeded, TroupeError } from '../core/errors.js';
 import type { PayloadInput } from '../core/payload.js';
 import { toPayload } from '../core/payload.js';
@@ -94,7 +95,7 @@ export class TroupeClient {
     const { signal } = options;
     if (signal?.aborted) throw abortError(signal);
     await this.ready();
-    const request = RoutedRunRequest.encode({ task: routedTask(capabilities, input, options) }).finish() as Buffer;
+    const request = asBuffer(RoutedRunRequest.encode({ task: routedTask(capabilities, input, options) }).finish());
     const call = this.raw.unary('/troupe.v1.Tasks/Run', request, callOptions(options));
     signal?.addEventListener('abort', call.cancel, { once: true });
     try {
@@ -113,7 +114,7 @@ export class TroupeClient {
     options: RunOptions = {},
   ): AsyncGenerator<TaskEvent, void, undefined> {
     await this.ready();
-    const request = RoutedRunStreamRequest.encode({ task: routedTask(capabilities, input, options) }).finish() as Buffer;
+    const request = asBuffer(RoutedRunStreamRequest.encode({ task: routedTask(capabilities, input, options) }).finish());
     for await (const bytes of this.raw.serverStream('/troupe.v1.Tasks/RunStream', request, {
       ...callOptions(options),
       signal: options.signal,

@@ -48,6 +48,7 @@ const RENEWALS_PER_TTL = 3;
 export class Membership {
   private state: LeaseState = { kind: 'joining' };
   private readonly instances = new Map<string, Instance>();
+  private statusIsDue = false;
 
   /** Resolves when the process is registered for the first time. */
   readonly joined: Promise<void>;
@@ -127,16 +128,12 @@ export class Membership {
     }
   }
 
-  /** Changes the status of the process itself. */
+  /** Changes the status of the process itself, now or, while the registry is away, with the next renewal that succeeds. */
   async setStatus(status: InstanceStatus): Promise<void> {
     const { self } = this;
     this.instances.set(instanceKeyText(self), { ...self, status });
-    if (this.state.kind !== 'held') return;
-    const { leaseId } = this.state;
-    const key = { service: self.service, id: self.id };
-    await this.call((client) =>
-      client.updateInstance({ key, leaseId, status: statusToMessage(status) }, { timeoutMs: RPC_TIMEOUT_MS }),
-    );
+    this.statusIsDue = true;
+    await this.writeStatus();
   }
 
   /** Gives the lease back: everything that hangs on it is gone at once. Call after `run` has ended. */
@@ -148,6 +145,21 @@ export class Membership {
       await this.call((client) => client.deregister({ leaseId: state.leaseId }, { timeoutMs: RPC_TIMEOUT_MS }));
     } catch (error) {
       this.deps.logger.warn('could not deregister; the lease will expire', { reason: messageOf(error) });
+    }
+  }
+
+  private async writeStatus(): Promise<void> {
+    if (!this.statusIsDue || this.state.kind !== 'held') return;
+    const { service, id, status } = this.self;
+    const { leaseId } = this.state;
+    this.statusIsDue = false;
+    try {
+      await this.call((client) =>
+        client.updateInstance({ key: { service, id }, leaseId, status: statusToMessage(status) }, { timeoutMs: RPC_TIMEOUT_MS }),
+      );
+    } catch (error) {
+      this.statusIsDue = true;
+      this.deps.logger.warn('status not written yet', { status, reason: messageOf(error) });
     }
   }
 
@@ -200,7 +212,7 @@ export class Membership {
       );
     } catch (error) {
       if (!isTroupeError(error, 'ALREADY_REGISTERED')) throw error;
-      const taken = batch.find(({ service, id }) => service === error.metadata['service'] && id === error.metadata['id']);
+      const taken = batch.find(({ service, id }) => service === error.metadata.service && id === error.metadata.id);
       if (taken === undefined) throw error;
       this.instances.delete(instanceKeyText(taken));
       this.options.onTaken?.(taken);
@@ -220,7 +232,7 @@ export class Membership {
     const stop = () => controller.abort(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
     const sent = { sequence: 0n, atMs: 0 };
-    let cancelTimer = () => undefined as void;
+    let cancelTimer: () => void = () => undefined;
     const renew = () => {
       sent.sequence += 1n;
       sent.atMs = clock.monotonicMs();
@@ -238,6 +250,7 @@ export class Membership {
         onRenewed();
         const ttlMs = answer.ttl === undefined ? this.options.ttlMs : msFromDuration(answer.ttl);
         this.hold(leaseId, ttlMs, sent.atMs);
+        void this.writeStatus();
         const jitter = 0.9 + this.deps.random.next() * 0.1;
         cancelTimer = clock.after((ttlMs / RENEWALS_PER_TTL) * jitter, renew);
       }

@@ -81,7 +81,7 @@ export class LocalNodeTasks {
     turn.result.then(
       (payload) => {
         try {
-          queue.send({ event: { $case: 'result', value: this.result(request, turn, payload) } });
+          void queue.send({ event: { $case: 'result', value: this.result(request, turn, payload) } });
           queue.close();
         } catch (error) {
           queue.fail(error);

@@ -61,8 +61,8 @@ export class AgentNode {
   }
 
   /** Brings back the agents that this node had before. What cannot come back is noted, and does not keep the others away. */
-  async restore(): Promise<void> {
-    for (const manifest of await this.deps.manifests.load()) {
+  async restore(manifests: readonly AgentManifest[]): Promise<void> {
+    for (const manifest of manifests) {
       if (this.deps.host.find(manifest.id) !== undefined) continue;
       try {
         await this.activate(manifest);
@@ -121,7 +121,7 @@ export class AgentNode {
     } catch (error) {
       await host.deactivate(manifest.id, 0);
       if (isTroupeError(error, 'ALREADY_REGISTERED')) {
-        const where = error.metadata['node_id'] || 'another node';
+        const where = error.metadata.node_id || 'another node';
         throw new TroupeError(
           'ALREADY_EXISTS',
           'AGENT_EXISTS',

@@ -1,3 +1,4 @@
+import { asBuffer } from '../core/bytes.js';
 import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
 import { EventQueue } from '../core/event-queue.js';
@@ -81,7 +82,7 @@ export class WatchHub {
   /** Tells all watchers regularly how old what they have is, until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
-      let cancel = () => undefined as void;
+      let cancel: () => void = () => undefined;
       const tick = () => {
         const progress = this.progress();
         for (const group of this.groups.values()) for (const watcher of group.watchers) watcher.push(progress);
@@ -177,5 +178,5 @@ function* snapshot(revision: bigint, all: Iterable<StoredInstance>): Iterable<Bu
 }
 
 function encode(message: WatchResponse): Buffer {
-  return WatchResponse.encode(message).finish() as Buffer;
+  return asBuffer(WatchResponse.encode(message).finish());
 }

@@ -1,5 +1,6 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import type * as grpc from '@grpc/grpc-js';
+import { asBuffer } from '../core/bytes.js';
 import { messageOf, TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { type Call, GrpcCall, type ServerCall } from './call.js';
@@ -135,7 +136,7 @@ async function* decodeAll(
 function encode(type: MessageType<unknown>, message: unknown): Buffer {
   if (Buffer.isBuffer(message)) return message;
   const bytes = type.encode(message).finish();
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return asBuffer(bytes);
 }
 
 /** Refuses strings that are not UTF-8, as proto3 demands; by itself the reader replaces what is wrong in silence. */

@@ -1,3 +1,4 @@
+import { asBuffer } from '../core/bytes.js';
 import { TroupeError } from '../core/errors.js';
 import { endpointText, NODE_SERVICE } from '../core/instance.js';
 import type { ClusterView, Target } from '../discovery/view.js';
@@ -54,7 +55,7 @@ export class NodeTaskExecutor implements TaskExecutor {
     };
     const send = (link: Link) =>
       new Promise<RoutedExecuteTaskResponse>((resolve, reject) => {
-        const bytes = RoutedExecuteTaskRequest.encode(request).finish() as Buffer;
+        const bytes = asBuffer(RoutedExecuteTaskRequest.encode(request).finish());
         const call = link.client.unary(EXECUTE_TASK, bytes, options);
         cancel = call.cancel;
         const forget = this.watchNode(nodeId, (error) => {
@@ -90,7 +91,7 @@ export class NodeTaskExecutor implements TaskExecutor {
     const forget = this.watchNode(nodeId, (error) => lost.abort(error));
     const signal = AbortSignal.any([options.signal, lost.signal]);
     try {
-      const bytes = RoutedStreamTaskRequest.encode(request).finish() as Buffer;
+      const bytes = asBuffer(RoutedStreamTaskRequest.encode(request).finish());
       for await (const response of link.client.serverStream(STREAM_TASK, bytes, { ...options, signal }))
         yield RoutedStreamTaskResponse.decode(response);
     } finally {

@@ -1,4 +1,4 @@
-import { MAX_CAPABILITIES } from '../../agent/manifest.js';
+import { type AgentManifest, MAX_CAPABILITIES } from '../../agent/manifest.js';
 import { TroupeError } from '../../core/errors.js';
 import { AGENT_SERVICE, NODE_SERVICE } from '../../core/instance.js';
 import { LocalNodeTasks } from '../../node/local-tasks.js';
@@ -17,9 +17,12 @@ export async function startNode(config: NodeConfig): Promise<RunningRole> {
   const member = new Member('node', config);
   const { server, health, logger, clock, view, startedAtMs, version } = member;
   const nodeId = config.id;
+  const store = new ManifestStore(config.dataDir, logger);
   let host: AgentHost;
+  let manifests: readonly AgentManifest[];
   let port: number;
   try {
+    manifests = await store.load();
     host = new AgentHost(config.agents, { nodeId, clock, logger });
     if (host.definitions.length > MAX_CAPABILITIES) {
       throw new TroupeError(
@@ -43,14 +46,14 @@ export async function startNode(config: NodeConfig): Promise<RunningRole> {
   const membership = member.membership(self, port, ({ service, id }) => {
     if (service === AGENT_SERVICE) void node.giveUp(id);
   });
-  const node = new AgentNode({ host, membership, manifests: new ManifestStore(config.dataDir, logger), clock, logger });
+  const node = new AgentNode({ host, membership, manifests: store, clock, logger });
   const tasks = new LocalNodeTasks({ nodeId, host, membership, clock });
   member.mountServices(tasks);
   server.mount(RoutedNodeDefinition, nodeService({ nodeId, host, node, tasks, membership, view, clock, startedAtMs, version }));
 
   const restore = async () => {
     await member.isInStep(membership);
-    await node.restore();
+    await node.restore(manifests);
     await membership.setStatus('up');
   };
   return serve({

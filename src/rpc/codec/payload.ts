@@ -1,4 +1,5 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { asBuffer } from '../../core/bytes.js';
 import { messageOf, TroupeError } from '../../core/errors.js';
 import { EMPTY_PAYLOAD, type Payload } from '../../core/payload.js';
 import { decodeJson, encodeJson } from './json-value.js';
@@ -36,7 +37,7 @@ export function encodePayload(payload: Payload): Buffer {
   }
   if (payload.contentType !== undefined) writer.tag(4, WireType.LengthDelimited).string(payload.contentType);
   const bytes = writer.finish();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return asBuffer(bytes);
 }
 
 function read(bytes: Uint8Array): Payload {

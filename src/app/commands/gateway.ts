@@ -1,0 +1,43 @@
+import type { Command } from 'commander';
+import { DEFAULTS, type GatewayConfig, hostId } from '../config.js';
+import { startGateway } from '../roles/gateway.js';
+import { runRole } from '../run-role.js';
+import {
+  advertiseOption,
+  hostOption,
+  idOption,
+  leaseTtlOption,
+  logLevelOption,
+  portOption,
+  registryOption,
+  strategyOption,
+  zoneOption,
+} from './options.js';
+
+type GatewayFlags = Omit<GatewayConfig, 'id' | 'advertiseHost' | 'leaseTtlSeconds'> & {
+  readonly id?: string;
+  readonly advertise?: string;
+  readonly leaseTtl: number;
+};
+
+export function gatewayCommand(program: Command): void {
+  program
+    .command('gateway')
+    .description('runs a gateway: the one address that clients need')
+    .addOption(registryOption())
+    .addOption(portOption(DEFAULTS.gatewayPort))
+    .addOption(hostOption())
+    .addOption(advertiseOption())
+    .addOption(idOption('gateway'))
+    .addOption(zoneOption())
+    .addOption(leaseTtlOption())
+    .addOption(strategyOption())
+    .addOption(logLevelOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  troupe gateway\n  troupe gateway --port 8081 --registry registry-0:8000,registry-1:8000',
+    )
+    .action(async ({ id = hostId('gateway'), advertise, leaseTtl, ...flags }: GatewayFlags) => {
+      await runRole(() => startGateway({ ...flags, id, advertiseHost: advertise, leaseTtlSeconds: leaseTtl }));
+    });
+}
