@@ -15,6 +15,13 @@ export interface AgentManifest {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** What a manifest needs to say; the rest is what its kind declares. */
+export type ManifestInput = Pick<AgentManifest, 'id' | 'kind'> & Partial<AgentManifest>;
+
+export function completeManifest(manifest: ManifestInput): AgentManifest {
+  return { capabilities: [], config: {}, concurrency: 0, mailboxCapacity: 0, weight: 0, metadata: {}, ...manifest };
+}
+
 export const DEFAULT_CONCURRENCY = 1;
 export const DEFAULT_MAILBOX_CAPACITY = 100;
 export const MAX_CONCURRENCY = 10_000;

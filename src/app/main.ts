@@ -1,9 +1,21 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
+import { processIo } from '../cli/process-io.js';
+import { runCli } from '../cli/program.js';
+import { demoCommand } from './commands/demo.js';
+import { devCommand } from './commands/dev.js';
 import { gatewayCommand } from './commands/gateway.js';
 import { nodeCommand } from './commands/node.js';
 import { registryCommand } from './commands/registry.js';
+import { VERSION } from './version.js';
 
-const program = new Command('troupe');
-for (const add of [registryCommand, nodeCommand, gatewayCommand]) add(program);
-await program.parseAsync();
+const controller = new AbortController();
+process.once('SIGINT', () => controller.abort());
+
+const io = processIo({ signal: controller.signal, version: VERSION });
+process.exitCode = await runCli(process.argv.slice(2), io, [
+  devCommand,
+  registryCommand,
+  nodeCommand,
+  gatewayCommand,
+  demoCommand,
+]);

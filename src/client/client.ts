@@ -1,6 +1,6 @@
 import type { Channel } from '@grpc/grpc-js';
 import type { Client } from 'nice-grpc';
-import type { AgentManifest } from '../agent/manifest.js';
+import { completeManifest, type ManifestInput } from '../agent/manifest.js';
 import type { StrategyName } from '../balancer/strategies.js';
 import { asBuffer } from '../core/bytes.js';
 import { abortError, deadlineExceeded, TroupeError } from '../core/errors.js';
@@ -59,9 +59,6 @@ export interface ListOptions {
   readonly service?: string;
   readonly capabilities?: readonly string[];
 }
-
-/** What a manifest needs to say; the rest is what its kind declares. */
-export type ManifestInput = Pick<AgentManifest, 'id' | 'kind'> & Partial<AgentManifest>;
 
 /**
  * A client of a cluster through one address: a gateway's (or a node's, for tasks). Every method throws TroupeError: the codes
@@ -166,7 +163,7 @@ export class TroupeClient {
 
   /** Activates an agent: on `nodeId`, or on the least loaded node that has its kind. Answers when it is running. */
   async deploy(manifest: ManifestInput, nodeId = ''): Promise<AgentStatus> {
-    const full: AgentManifest = {
+    const full = {
       capabilities: [],
       config: {},
       concurrency: 0,

@@ -1,5 +1,5 @@
 import { TroupeError } from '../core/errors.js';
-import { type Instance, NODE_SERVICE } from '../core/instance.js';
+import { AGENT_SERVICE, type Instance, NODE_SERVICE } from '../core/instance.js';
 import type { Catalog } from '../discovery/catalog.js';
 import type { Target } from '../discovery/view.js';
 
@@ -9,7 +9,8 @@ function offersKind(node: Instance, kind: string): boolean {
 }
 
 /**
- * The node for a new agent: of those that are UP and have its kind, the one with the fewest agents for its weight; the first by id of several.
+ * The node for a new agent: of those that are UP and have its kind, the one with the fewest agents for its weight; of several,
+ * the one with the fewest agents of the same kind, so that one crash does not take all of them; then the first by id.
  * @throws NOT_FOUND / UNKNOWN_KIND, UNAVAILABLE / NO_HEALTHY_NODE.
  */
 export function leastLoadedNode(catalog: Catalog<Target>, kind: string): Instance {
@@ -24,9 +25,15 @@ export function leastLoadedNode(catalog: Catalog<Target>, kind: string): Instanc
       { metadata: { kind } },
     );
   }
-  const up = suitable.filter(({ status }) => status === 'up');
+  const siblings = new Map<string, number>();
+  for (const { instance } of catalog.ofService(AGENT_SERVICE)) {
+    if (instance.metadata.get('kind') === kind) siblings.set(instance.nodeId, (siblings.get(instance.nodeId) ?? 0) + 1);
+  }
   const load = (node: Instance) => catalog.agentsOn(node.id) / node.weight;
-  const best = up.sort((a, b) => load(a) - load(b) || (a.id < b.id ? -1 : 1))[0];
+  const alike = (node: Instance) => siblings.get(node.id) ?? 0;
+  const best = suitable
+    .filter(({ status }) => status === 'up')
+    .sort((a, b) => load(a) - load(b) || alike(a) - alike(b) || (a.id < b.id ? -1 : 1))[0];
   if (best === undefined)
     throw new TroupeError(
       'UNAVAILABLE',

@@ -2,6 +2,7 @@ import * as grpc from '@grpc/grpc-js';
 import { messageOf, TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { asGrpcHandler } from './grpc-handler.js';
+import { checkTimeouts } from './grpc-timeout.js';
 import type { Handlers, ServiceDefinition } from './service.js';
 
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -60,11 +61,13 @@ export class RpcServer {
   async listen(host: string, port: number): Promise<number> {
     const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
     try {
-      return await new Promise<number>((resolve, reject) => {
+      const boundTo = await new Promise<number>((resolve, reject) => {
         this.server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error, bound) =>
           error === null ? resolve(bound) : reject(error),
         );
       });
+      checkTimeouts(this.server);
+      return boundTo;
     } catch (error) {
       if (/EADDRINUSE/.test(messageOf(error))) {
         throw new TroupeError(

@@ -9,8 +9,18 @@ import { durationFromMs, msFromDuration } from './codec/time.js';
 const DOMAIN = 'troupe.dev';
 const DETAILS_KEY = 'grpc-status-details-bin';
 const TYPE_PREFIX = 'type.googleapis.com/';
-/** Of a message that travels in a header. */
-const MAX_MESSAGE_CHARS = 2048;
+/**
+ * A status travels in headers, of which some peers take no more than 8 KiB (grpc-java, C-core), and nobody a megabyte: what is longer
+ * is cut, and what there is too much of is left out. All in bytes of UTF-8; the message travels twice, once as `%xx`.
+ */
+const MAX_MESSAGE_BYTES = 1_024;
+const MAX_REASON_BYTES = 63;
+const MAX_FACTS_BYTES = 1_100;
+const MAX_VIOLATIONS_BYTES = 1_100;
+const MAX_KEY_BYTES = 128;
+const MAX_TEXT_BYTES = 512;
+/** What the tags and lengths of an entry take. */
+const FRAMING_BYTES = 16;
 
 /** What a client gets for `error`: ours with its details, everything else an opaque INTERNAL. */
 export function toStatusObject(error: unknown): StatusObject {
@@ -50,43 +60,48 @@ function isStatus(error: unknown): error is Pick<ServiceError, 'code' | 'details
 }
 
 function encodeDetails(error: TroupeError): { typeUrl: string; value: Buffer }[] {
-  const details = [
-    any(
-      'google.rpc.ErrorInfo',
-      ErrorInfo.encode({ reason: error.reason, domain: DOMAIN, metadata: new Map(Object.entries(error.metadata)) }).finish(),
-    ),
-  ];
+  const reason = cut(error.reason, MAX_REASON_BYTES);
+  const facts = Object.entries(error.metadata).map(([key, value]) => [key, value] as const);
+  const metadata = new Map(fitting(facts, MAX_FACTS_BYTES));
+  const details = [any('google.rpc.ErrorInfo', ErrorInfo.encode({ reason, domain: DOMAIN, metadata }).finish())];
   if (error.retryAfterMs !== undefined) {
     details.push(any('google.rpc.RetryInfo', RetryInfo.encode({ retryDelay: durationFromMs(error.retryAfterMs) }).finish()));
   }
-  if (error.violations.length === 0) return details;
+  const given = error.violations.map(({ field, description }) => [field, description] as const);
+  const violations = fitting(given, MAX_VIOLATIONS_BYTES - (error.code === 'FAILED_PRECONDITION' ? MAX_REASON_BYTES : 0));
+  if (violations.length === 0) return details;
   switch (error.code) {
-    case 'INVALID_ARGUMENT':
-      details.push(any('google.rpc.BadRequest', BadRequest.encode({ fieldViolations: [...error.violations] }).finish()));
+    case 'INVALID_ARGUMENT': {
+      const fieldViolations = violations.map(([field, description]) => ({ field, description }));
+      details.push(any('google.rpc.BadRequest', BadRequest.encode({ fieldViolations }).finish()));
       break;
-    case 'RESOURCE_EXHAUSTED':
-      details.push(
-        any(
-          'google.rpc.QuotaFailure',
-          QuotaFailure.encode({
-            violations: error.violations.map(({ field, description }) => ({ subject: field, description })),
-          }).finish(),
-        ),
-      );
+    }
+    case 'RESOURCE_EXHAUSTED': {
+      const exceeded = violations.map(([subject, description]) => ({ subject, description }));
+      details.push(any('google.rpc.QuotaFailure', QuotaFailure.encode({ violations: exceeded }).finish()));
       break;
-    case 'FAILED_PRECONDITION':
-      details.push(
-        any(
-          'google.rpc.PreconditionFailure',
-          PreconditionFailure.encode({
-            violations: error.violations.map(({ field, description }) => ({ type: error.reason, subject: field, description })),
-          }).finish(),
-        ),
-      );
+    }
+    case 'FAILED_PRECONDITION': {
+      const unmet = violations.map(([subject, description]) => ({ type: reason, subject, description }));
+      details.push(any('google.rpc.PreconditionFailure', PreconditionFailure.encode({ violations: unmet }).finish()));
       break;
+    }
     default:
   }
   return details;
+}
+
+/** The first of `pairs`, cut, that take at most `bytes` together. */
+function fitting(pairs: readonly (readonly [string, string])[], bytes: number): [string, string][] {
+  const fit: [string, string][] = [];
+  let room = bytes;
+  for (const [first, second] of pairs) {
+    const pair: [string, string] = [cut(first, MAX_KEY_BYTES), cut(second, MAX_TEXT_BYTES)];
+    room -= Buffer.byteLength(pair[0]) + Buffer.byteLength(pair[1]) + FRAMING_BYTES;
+    if (room < 0) break;
+    fit.push(pair);
+  }
+  return fit;
 }
 
 function any(type: string, bytes: Uint8Array): { typeUrl: string; value: Buffer } {
@@ -140,5 +155,17 @@ function decodeDetails(encoded: Buffer): DecodedDetails | undefined {
 /** A message that is safe in a header: bounded, no control characters. */
 function printable(message: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out.
-  return message.slice(0, MAX_MESSAGE_CHARS).replace(/[\u0000-\u001f\u007f]+/g, ' ');
+  return cut(message, MAX_MESSAGE_BYTES).replace(/[\u0000-\u001f\u007f]+/g, ' ');
 }
+
+/** At most `bytes` of UTF-8. Half a surrogate pair cannot be encoded (grpc-js would throw where nobody catches it): it is replaced. */
+function cut(text: string, bytes: number): string {
+  const wellFormed = text.slice(0, bytes).replace(/\p{Surrogate}/gu, '\ufffd');
+  const encoded = Buffer.from(wellFormed);
+  if (encoded.length <= bytes && text.length <= bytes) return wellFormed;
+  let end = Math.min(encoded.length, bytes - ELLIPSIS_BYTES);
+  while (end > 0 && ((encoded[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return `${encoded.toString('utf8', 0, end)}…`;
+}
+
+const ELLIPSIS_BYTES = 3;

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { DEFAULTS, type GatewayConfig, hostId } from '../config.js';
-import { startGateway } from '../roles/gateway.js';
 import { runRole } from '../run-role.js';
 import {
   advertiseOption,
@@ -38,6 +37,7 @@ export function gatewayCommand(program: Command): void {
       '\nExamples:\n  troupe gateway\n  troupe gateway --port 8081 --registry registry-0:8000,registry-1:8000',
     )
     .action(async ({ id = hostId('gateway'), advertise, leaseTtl, ...flags }: GatewayFlags) => {
+      const { startGateway } = await import('../roles/gateway.js');
       await runRole(() => startGateway({ ...flags, id, advertiseHost: advertise, leaseTtlSeconds: leaseTtl }));
     });
 }

@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander';
 import { loadAgents } from '../../node/load-agents.js';
 import { DEFAULTS, hostId, type NodeConfig } from '../config.js';
-import { startNode } from '../roles/node.js';
 import { runRole } from '../run-role.js';
 import {
   advertiseOption,
@@ -75,6 +74,7 @@ export function nodeCommand(program: Command): void {
         leaseTtlSeconds: leaseTtl,
         drainGraceMs: drainGrace * 1000,
       };
+      const { startNode } = await import('../roles/node.js');
       await runRole(() => startNode(config));
     });
 }

@@ -4,7 +4,6 @@ import { invalidArgument, messageOf } from '../../core/errors.js';
 import type { EtcdOptions } from '../../store/etcd-connection.js';
 import type { LogLevel } from '../../telemetry/logger.js';
 import { DEFAULTS, hostId, type RegistryConfig } from '../config.js';
-import { startRegistry } from '../roles/registry.js';
 import { runRole, wrongUsage } from '../run-role.js';
 import { hostOption, idOption, logLevelOption, portOption } from './options.js';
 
@@ -54,6 +53,7 @@ export function registryCommand(program: Command): void {
     )
     .action(async (flags: RegistryFlags) => {
       const config = await registryConfig(flags);
+      const { startRegistry } = await import('../roles/registry.js');
       await runRole(() => startRegistry(config));
     });
 }

@@ -1,4 +1,4 @@
-import { type AgentManifest, MAX_CAPABILITIES } from '../../agent/manifest.js';
+import { type AgentManifest, completeManifest, MAX_CAPABILITIES, type ManifestInput } from '../../agent/manifest.js';
 import { TroupeError } from '../../core/errors.js';
 import { AGENT_SERVICE, NODE_SERVICE } from '../../core/instance.js';
 import { LocalNodeTasks } from '../../node/local-tasks.js';
@@ -10,10 +10,16 @@ import type { NodeConfig } from '../config.js';
 import { Member } from '../member.js';
 import { type RunningRole, serve } from '../role.js';
 
+/** A node in this process. */
+export interface RunningNode extends RunningRole {
+  /** As Node.DeployAgent, on this node. */
+  deploy(manifest: ManifestInput): Promise<unknown>;
+}
+
 const SHUTDOWN_GRACE_MS = 2_000;
 
 /** Listens at once, and is ready when it is registered and its agents of before are back. @throws UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT. */
-export async function startNode(config: NodeConfig): Promise<RunningRole> {
+export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const member = new Member('node', config);
   const { server, health, logger, clock, view, startedAtMs, version } = member;
   const nodeId = config.id;
@@ -56,7 +62,7 @@ export async function startNode(config: NodeConfig): Promise<RunningRole> {
     await node.restore(manifests);
     await membership.setStatus('up');
   };
-  return serve({
+  const role = serve({
     role: 'node',
     id: nodeId,
     host: config.host,
@@ -73,4 +79,5 @@ export async function startNode(config: NodeConfig): Promise<RunningRole> {
     },
     close: () => member.close(),
   });
+  return { ...role, deploy: (manifest) => node.deploy(completeManifest(manifest)) };
 }

@@ -10,7 +10,6 @@ import { WatchHub } from '../../registry/watch-hub.js';
 import { Health } from '../../rpc/health-service.js';
 import { mountReflection } from '../../rpc/reflection-service.js';
 import { RpcServer } from '../../rpc/server.js';
-import { EtcdStore } from '../../store/etcd-store.js';
 import { Keys } from '../../store/keys.js';
 import { MemoryStore } from '../../store/memory-store.js';
 import type { Store } from '../../store/store.js';
@@ -26,7 +25,7 @@ const FIRST_READ_MS = 5_000;
 /** @throws UNAVAILABLE / STORE_UNAVAILABLE when the store does not answer, PORT_IN_USE, INVALID_ARGUMENT. */
 export async function startRegistry(config: RegistryConfig): Promise<RunningRole> {
   const logger = createLogger({ level: config.logLevel, fields: { role: 'registry', id: config.id } });
-  const store = openStore(config, logger);
+  const store = await openStore(config, logger);
   const deps = { store, keys: new Keys(config.prefix), clock: systemClock, random: systemRandom, logger };
   const mirror = new Mirror(deps);
   const hub = new WatchHub(mirror, systemClock);
@@ -67,14 +66,17 @@ export async function startRegistry(config: RegistryConfig): Promise<RunningRole
   }
 }
 
-function openStore({ store }: RegistryConfig, logger: Logger): Store {
+async function openStore({ store }: RegistryConfig, logger: Logger): Promise<Store> {
   const deps = { clock: systemClock, random: systemRandom, logger };
   switch (store.kind) {
     case 'memory':
       // Beyond the revisions of any earlier life of this registry, so that nobody resumes a watch across two of them.
       return new MemoryStore(deps, { initialRevision: BigInt(systemClock.now()) });
-    case 'etcd':
+    case 'etcd': {
+      // Loaded where it is used: it is the largest part of a start.
+      const { EtcdStore } = await import('../../store/etcd-store.js');
       return new EtcdStore(deps, store.options);
+    }
   }
 }
 

@@ -55,7 +55,7 @@ export function callCommand(program: Command, io: CliIo): void {
         const { service, types } = await descriptors.service(await resolveService(descriptors, serviceName));
         const method = service.methods.find(({ name }) => name === methodName);
         if (method === undefined) throw noMethod(methodName, service.typeName, service.methods);
-        await call(io, new RawClient(channel), { method, types, request: encode(command, method, types, request), options });
+        await call(io, new RawClient(channel), { command, method, types, request: encode(command, method, types, request) });
       });
     });
 }
@@ -74,13 +74,14 @@ async function withChannel(io: CliIo, command: Command, work: (channel: Channel)
 }
 
 interface PreparedCall {
+  readonly command: Command;
   readonly method: DescMethod;
   readonly types: FileRegistry;
   readonly request: Buffer;
-  readonly options: CallOptions;
 }
 
-async function call(io: CliIo, client: RawClient, { method, types, request, options }: PreparedCall): Promise<void> {
+async function call(io: CliIo, client: RawClient, { command, method, types, request }: PreparedCall): Promise<void> {
+  const { timeout } = command.opts<CallOptions>();
   const print = (bytes: Uint8Array) => {
     const message = toJson(method.output, fromBinary(method.output, bytes), { registry: types });
     io.stdout(`${JSON.stringify(message, null, io.isTTY ? 2 : 0)}\n`);
@@ -88,7 +89,7 @@ async function call(io: CliIo, client: RawClient, { method, types, request, opti
   switch (method.methodKind) {
     case 'unary': {
       const { response, cancel } = client.unary(pathOf(method), request, {
-        deadlineMs: Date.now() + (options.timeout ?? UNARY_TIMEOUT_MS),
+        deadlineMs: Date.now() + (timeout ?? UNARY_TIMEOUT_MS),
       });
       io.signal.addEventListener('abort', cancel, { once: true });
       try {
@@ -99,16 +100,12 @@ async function call(io: CliIo, client: RawClient, { method, types, request, opti
       return;
     }
     case 'server_streaming': {
-      const deadlineMs = options.timeout === undefined ? Number.POSITIVE_INFINITY : Date.now() + options.timeout;
+      const deadlineMs = timeout === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeout;
       for await (const bytes of client.serverStream(pathOf(method), request, { deadlineMs, signal: io.signal })) print(bytes);
       return;
     }
     default:
-      throw new TroupeError(
-        'UNIMPLEMENTED',
-        'REQUEST_STREAM',
-        `${pathOf(method).slice(1)} takes a stream of requests, which \`troupe call\` does not send; grpcurl does`,
-      );
+      command.error(`${pathOf(method).slice(1)} takes a stream of requests, which this command does not send; grpcurl does`);
   }
 }
 

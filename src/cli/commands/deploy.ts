@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import type { ManifestInput } from '../../agent/manifest.js';
 import { MAX_CONCURRENCY, MAX_MAILBOX_CAPACITY } from '../../agent/manifest.js';
-import type { ManifestInput } from '../../client/client.js';
 import type { JsonObject } from '../../core/json.js';
 import { randomName, systemRandom } from '../../core/random.js';
 import { type AgentStatus, agentStateToJSON } from '../../gen/troupe/v1/agent.js';

@@ -1,0 +1,17 @@
+import type { Command } from 'commander';
+import { stopSignal } from '../run-role.js';
+
+export function demoCommand(program: Command): void {
+  program
+    .command('demo')
+    .description('shows the whole story in one run: a cluster, agents, tasks, a crash; then ends')
+    .addHelpText('after', '\nExamples:\n  troupe demo\n  troupe demo | cat        plain lines')
+    .action(async () => {
+      const controller = new AbortController();
+      void stopSignal().then(() => controller.abort());
+      const { stdout } = process;
+      const live = stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
+      const { runDemo } = await import('../demo/demo.js');
+      await runDemo({ output: { stream: stdout, live }, signal: controller.signal });
+    });
+}

@@ -1,0 +1,57 @@
+import type { AnyAgentDefinition } from '../agent/define-agent.js';
+import type { ManifestInput } from '../agent/manifest.js';
+import { endpointText } from '../core/instance.js';
+import { DEFAULTS, hostId, type NodeConfig } from './config.js';
+import { startNode as startNodeRole } from './roles/node.js';
+
+/** What `startNode` can be told; the rest is as with `troupe node`. */
+export interface StartNodeOptions extends Partial<Omit<NodeConfig, 'agents' | 'registry'>> {
+  /** The kinds of agent that the node can activate: what `defineAgent` gave. */
+  readonly agents: readonly AnyAgentDefinition[];
+  /** Agents that are activated as soon as the node is ready. */
+  readonly deploy?: readonly ManifestInput[];
+  /** `host:port` of registry replicas; 127.0.0.1:8000 when not given. */
+  readonly registry?: readonly string[];
+}
+
+/** A node in this process. */
+export interface StartedNode {
+  readonly id: string;
+  /** Where it serves gRPC, `host:port`. */
+  readonly address: string;
+  /** Drains, deregisters and ends the node. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a node in this process, as `troupe node` does in one of its own, and resolves when it is registered. Logs warnings and
+ * errors on standard error unless `logLevel` says otherwise.
+ *
+ * @example
+ * const node = await startNode({ agents: [greeter], deploy: [{ id: 'greeter-1', kind: 'greeter' }] });
+ *
+ * @throws TroupeError UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT, or as Node.DeployAgent says. Without a registry it waits for one.
+ */
+export async function startNode({ deploy = [], ...options }: StartNodeOptions): Promise<StartedNode> {
+  const role = await startNodeRole({
+    id: hostId('node'),
+    host: DEFAULTS.host,
+    port: 0,
+    logLevel: 'warn',
+    registry: [`${DEFAULTS.host}:${DEFAULTS.registryPort}`],
+    zone: DEFAULTS.zone,
+    leaseTtlSeconds: DEFAULTS.leaseTtlSeconds,
+    strategy: DEFAULTS.strategy,
+    weight: 1,
+    drainGraceMs: DEFAULTS.drainGraceMs,
+    ...options,
+  });
+  try {
+    const { id } = await Promise.race([role.ready, role.done.then(() => Promise.reject(new Error('the node ended')))]);
+    for (const manifest of deploy) await role.deploy(manifest);
+    return { id, address: endpointText(role.endpoint), stop: () => role.stop() };
+  } catch (error) {
+    await role.stop();
+    throw error;
+  }
+}
