@@ -40,7 +40,10 @@ export function stopSignal(): Promise<void> {
     process.on('SIGTERM', ask);
     process.on('SIGINT', ask);
     // A child of `troupe dev` has a channel to it, which breaks when that process is gone, however it went.
-    if (process.send !== undefined) process.once('disconnect', resolve);
+    if (process.channel === undefined) return;
+    process.once('disconnect', resolve);
+    // To wait for that must not keep a process alive that has ended.
+    process.channel.unref();
   });
 }
 

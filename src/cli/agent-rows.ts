@@ -20,14 +20,15 @@ export interface AgentRow {
 
 /** Everything registered and, since a failed agent is registered no more, everything else that the nodes tell of; by id. */
 export function agentRows(instances: readonly Instance[], told: readonly AgentStatus[]): AgentRow[] {
-  const byId = new Map(told.map((status) => [status.manifest?.id ?? '', status]));
+  // An agent that failed on one node may live on another.
+  const byPlace = new Map(told.map((status) => [`${status.nodeId}/${status.manifest?.id}`, status]));
   const rows = instances.map((instance) => {
-    const status = byId.get(instance.id);
-    if (status?.nodeId !== instance.nodeId) return silentRow(instance);
-    byId.delete(instance.id);
-    return toldRow(status, instance);
+    const place = `${instance.nodeId}/${instance.id}`;
+    const status = byPlace.get(place);
+    byPlace.delete(place);
+    return status === undefined ? silentRow(instance) : toldRow(status, instance);
   });
-  for (const status of byId.values()) rows.push(toldRow(status, undefined));
+  for (const status of byPlace.values()) rows.push(toldRow(status, undefined));
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 

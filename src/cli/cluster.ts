@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { connect, DEFAULT_ADDRESS, type TroupeClient } from '../client/client.js';
+import { type ConnectOptions, connect, DEFAULT_ADDRESS, type TroupeClient } from '../client/client.js';
 import { abortable } from '../core/abort.js';
 import { EXIT, ExitError } from './errors.js';
 import type { CliIo } from './io.js';
@@ -38,8 +38,13 @@ export function addressOf(io: CliIo, command: Command): string {
 }
 
 /** What `work` gives with a client, which is closed afterwards. Ctrl-C ends it, and the command with 130. */
-export async function withClient<T>(io: CliIo, command: Command, work: (client: TroupeClient) => Promise<T>): Promise<T> {
-  const client = connect(addressOf(io, command));
+export async function withClient<T>(
+  io: CliIo,
+  command: Command,
+  work: (client: TroupeClient) => Promise<T>,
+  options: ConnectOptions = {},
+): Promise<T> {
+  const client = connect(addressOf(io, command), options);
   try {
     return await interruptible(io, () => work(client));
   } finally {

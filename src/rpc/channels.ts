@@ -56,16 +56,17 @@ export function isConnected(channel: Channel): boolean {
  */
 export async function connected(channel: Channel, address: string, timeoutMs: number): Promise<void> {
   const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const state = channel.getConnectivityState(true);
+  for (let state = channel.getConnectivityState(true); state !== connectivityState.READY; ) {
+    const before = state;
+    const changed =
+      before !== connectivityState.SHUTDOWN &&
+      (await new Promise<boolean>((resolve) =>
+        channel.watchConnectivityState(before, deadline, (error) => resolve(error === undefined)),
+      ));
+    state = channel.getConnectivityState(true);
     if (state === connectivityState.READY) return;
-    const changed = await new Promise<boolean>((resolve) =>
-      channel.watchConnectivityState(state, deadline, (error) => resolve(error === undefined)),
-    );
-    const now = channel.getConnectivityState(false);
-    if (now === connectivityState.READY) return;
-    if (!changed || now === connectivityState.TRANSIENT_FAILURE || now === connectivityState.SHUTDOWN) {
-      throw new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `cannot connect to ${address}`);
+    if (!changed || state === connectivityState.TRANSIENT_FAILURE || state === connectivityState.SHUTDOWN) {
+      throw new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `cannot connect to ${address}`, { metadata: { started: 'false' } });
     }
   }
 }

@@ -28,7 +28,7 @@ export function agentsCommand(program: Command, io: CliIo): void {
       ),
     )
     .action(async ({ output, node }: AgentsOptions, command: Command) => {
-      const rows = await withClient(io, command, (client) => listAgents(io, client, node));
+      const rows = await withClient(io, command, (client) => listAgents(io, command, client, node));
       if (output === 'json') {
         io.stdout(`${JSON.stringify(rows.map(toJson))}\n`);
         return;
@@ -39,13 +39,13 @@ export function agentsCommand(program: Command, io: CliIo): void {
     });
 }
 
-async function listAgents(io: CliIo, client: TroupeClient, only: string | undefined): Promise<AgentRow[]> {
+async function listAgents(io: CliIo, command: Command, client: TroupeClient, only: string | undefined): Promise<AgentRow[]> {
   const [nodes, instances] = await Promise.all([client.nodes(), client.instances({ service: 'agent' })]);
   const nodeIds = only === undefined ? nodes.map(({ id: nodeId }) => nodeId) : [only];
   let unknown: unknown;
-  const told = await askNodes(io, nodeIds, async (nodeId) => {
+  const told = await askNodes(io, command, nodeIds, async (asked, nodeId) => {
     try {
-      return await client.agentsOf(nodeId);
+      return await asked.agentsOf(nodeId);
     } catch (error) {
       // Gone since it was listed; or a name that the user got wrong.
       if (!isTroupeError(error, 'UNKNOWN_NODE')) throw error;

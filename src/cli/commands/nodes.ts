@@ -27,7 +27,7 @@ export function nodesCommand(program: Command, io: CliIo): void {
         const counts = new Map<string, number>();
         for (const { nodeId } of agents) counts.set(nodeId, (counts.get(nodeId) ?? 0) + 1);
         const ids = nodes.map(({ id }) => id);
-        const statuses = await askNodes(io, ids, (id) => client.status(id));
+        const statuses = await askNodes(io, command, ids, (asked, id) => asked.status(id));
         return nodes.map((node): NodeRow => ({ node, agents: counts.get(node.id) ?? 0, status: statuses.get(node.id) }));
       });
       if (output === 'json') io.stdout(`${JSON.stringify(rows.map(toJson))}\n`);
