@@ -1,0 +1,221 @@
+import { describe, expect, test } from '@jest/globals';
+import { TroupeError } from '../../../../src/core/errors.js';
+import { AgentState } from '../../../../src/gen/troupe/v1/agent.js';
+import { InstanceStatus } from '../../../../src/gen/troupe/v1/instance.js';
+import { GetStatusResponse } from '../../../../src/gen/troupe/v1/node.js';
+import { GetStatsResponse } from '../../../../src/gen/troupe/v1/registry.js';
+import { eventually } from '../../../support/eventually.js';
+import { FakeClock } from '../../../support/fake-clock.js';
+import { CapturedIo } from '../captured-io.js';
+import { type FakeHandlers, fakeCluster, troupe } from '../fake-cluster.js';
+import { agent, agentStatus, NOW_MS, node } from '../messages.js';
+
+const io = (options: ConstructorParameters<typeof CapturedIo>[0] = {}) =>
+  Object.assign(new CapturedIo(options), { clock: new FakeClock(NOW_MS) });
+
+/** Two nodes, of which the second does not answer; three agents, of which one failed. */
+const twoNodes: FakeHandlers = {
+  registry: {
+    listInstances: ({ service }) => ({
+      instances:
+        service === 'node'
+          ? [node('node-1'), node('node-22', { status: InstanceStatus.INSTANCE_STATUS_DOWN, score: 0 })]
+          : [agent('data-1', 'node-1'), agent('data-2', 'node-22')],
+      nextPageToken: '',
+      revision: 9n,
+      age: undefined,
+    }),
+    getStats: () =>
+      GetStatsResponse.fromPartial({
+        instances: 4,
+        services: [
+          {
+            service: 'node',
+            instances: 2,
+            statuses: [
+              { status: InstanceStatus.INSTANCE_STATUS_UP, instances: 1 },
+              { status: InstanceStatus.INSTANCE_STATUS_DOWN, instances: 1 },
+            ],
+          },
+        ],
+        capabilities: [{ capability: 'data_processing', up: 1, instances: 2 }],
+        watchers: 3,
+        keepAlives: 2,
+        revision: 42n,
+        age: { seconds: 0n, nanos: 250_000_000 },
+        startedAt: new Date(NOW_MS - 3_600_000),
+      }),
+  },
+  node: {
+    getStatus: ({ nodeId }) => {
+      if (nodeId === 'node-22') throw new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', 'cannot connect to node-22');
+      return GetStatusResponse.fromPartial({ inFlight: 5, queued: 6, version: '0.1.0' });
+    },
+    listAgents: ({ nodeId }) => {
+      if (nodeId === 'node-9') throw new TroupeError('NOT_FOUND', 'UNKNOWN_NODE', 'no node "node-9" in the cluster');
+      if (nodeId === 'node-22') throw new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', 'cannot connect to node-22');
+      const failed = agentStatus('ai-1', nodeId, { state: AgentState.AGENT_STATE_FAILED, failure: 'no model' });
+      return { agents: [failed, agentStatus('data-1', nodeId)], nextPageToken: '' };
+    },
+  },
+};
+
+const nothing: FakeHandlers = {
+  registry: { listInstances: () => ({ instances: [], nextPageToken: '', revision: 1n, age: undefined }) },
+};
+
+describe('troupe nodes', () => {
+  test('lists the nodes; of one that does not answer, what the registry knows', async () => {
+    const { code, io: printed } = await troupe(await fakeCluster(twoNodes), ['nodes'], io());
+    expect(printed.lines).toEqual([
+      'ID       ADDRESS         STATUS  ZONE  AGENTS  IN-FLIGHT  KINDS    AGE  HEARTBEAT  SCORE',
+      'node-1   127.0.0.1:8765  UP      a     1       5          ai,data  3m   2s         0.96',
+      'node-22  127.0.0.1:8765  DOWN    a     1       -          ai,data  3m   2s         0.00',
+    ]);
+    expect(printed.err).toBe('warning: node node-22 did not answer: cannot connect to node-22\n');
+    expect(code).toBe(0);
+  });
+
+  test('gives the same to programs', async () => {
+    const { io: printed } = await troupe(await fakeCluster(twoNodes), ['nodes', '--output', 'json'], io());
+    const [first, second] = JSON.parse(printed.out);
+    expect(first).toEqual({
+      id: 'node-1',
+      address: '127.0.0.1:8765',
+      status: 'UP',
+      zone: 'a',
+      weight: 10,
+      agents: 1,
+      inFlight: 5,
+      queued: 6,
+      draining: false,
+      version: '0.1.0',
+      kinds: ['ai', 'data'],
+      metadata: {},
+      registeredAt: '2026-01-01T11:57:00.000Z',
+      lastHeartbeatAt: '2026-01-01T11:59:58.000Z',
+      incarnation: 7,
+      revision: 9,
+      score: 0.96,
+    });
+    expect(second).toMatchObject({ id: 'node-22', status: 'DOWN', inFlight: null, version: null });
+  });
+
+  test('colours the status on a terminal', async () => {
+    const { io: printed } = await troupe(await fakeCluster(twoNodes), ['nodes'], io({ isTTY: true }));
+    expect(printed.out).toContain('\u001b[32mUP\u001b[39m    ');
+    expect(printed.out).toContain('\u001b[31mDOWN\u001b[39m');
+  });
+
+  test('says so where there are none', async () => {
+    const { code, io: printed } = await troupe(await fakeCluster(nothing), ['nodes']);
+    expect({ code, out: printed.out, err: printed.err }).toEqual({ code: 0, out: '', err: 'No nodes.\n' });
+  });
+
+  test('does not wait for a node that hangs, and leaves no call behind', async () => {
+    let calledOff = 0;
+    const hang = (signal: AbortSignal) =>
+      new Promise<never>((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          calledOff += 1;
+          reject(new TroupeError('CANCELLED', 'CANCELLED', 'called off'));
+        });
+      });
+    const address = await fakeCluster({ ...twoNodes, node: { getStatus: (_request, { signal }) => hang(signal) } });
+    const { code, io: printed } = await troupe(address, ['nodes'], io());
+    expect(code).toBe(0);
+    expect(printed.lines).toHaveLength(3);
+    expect(printed.err).toContain('node-1 did not answer');
+    await eventually(() => expect(calledOff).toBe(2));
+  });
+
+  test('asks every page of the registry', async () => {
+    const address = await fakeCluster({
+      registry: {
+        listInstances: ({ service, pageToken }) => ({
+          instances: service === 'node' ? [node(pageToken === '' ? 'node-1' : 'node-2')] : [],
+          nextPageToken: pageToken === '' ? 'more' : '',
+          revision: 1n,
+          age: undefined,
+        }),
+      },
+    });
+    const { io: printed } = await troupe(address, ['nodes', '-o', 'json']);
+    expect(JSON.parse(printed.out)).toMatchObject([{ id: 'node-1' }, { id: 'node-2' }]);
+    // What does not serve Node, a registry, is no node that fails to answer.
+    expect(printed.err).toBe('');
+  });
+});
+
+describe('troupe agents', () => {
+  test('lists the agents of all nodes, and says why one failed', async () => {
+    const { code, io: printed } = await troupe(await fakeCluster(twoNodes), ['agents'], io());
+    expect(printed.lines).toEqual([
+      'ID      KIND  NODE     STATE    CAPABILITIES     IN-FLIGHT  QUEUED  COMPLETED  FAILED  AGE',
+      'ai-1    data  node-1   FAILED   data_processing  1          2       30         4       5s',
+      'data-1  data  node-1   RUNNING  data_processing  1          2       30         4       12s',
+      'data-2  data  node-22  UNKNOWN  data_processing  -          -       -          -       12s',
+    ]);
+    expect(printed.err).toBe('warning: node node-22 did not answer: cannot connect to node-22\nai-1 failed: no model\n');
+    expect(code).toBe(0);
+  });
+
+  test('lists those of one node', async () => {
+    const { io: printed } = await troupe(await fakeCluster(twoNodes), ['agents', '--node', 'node-1', '-o', 'json'], io());
+    expect(JSON.parse(printed.out)).toMatchObject([
+      { id: 'ai-1', state: 'FAILED', failure: 'no model' },
+      { id: 'data-1', nodeId: 'node-1', inFlight: 1, queued: 2, completed: 30, failed: 4, failure: '' },
+    ]);
+    expect(printed.err).toBe('');
+  });
+
+  test('refuses a node that is not there', async () => {
+    const { code, io: printed } = await troupe(await fakeCluster(twoNodes), ['agents', '--node', 'node-9']);
+    expect({ code, err: printed.err }).toEqual({
+      code: 4,
+      err: 'error: no node "node-9" in the cluster (NOT_FOUND UNKNOWN_NODE)\n',
+    });
+  });
+
+  test('says so where there are none', async () => {
+    const { code, io: printed } = await troupe(await fakeCluster(nothing), ['agents']);
+    expect({ code, out: printed.out, err: printed.err }).toEqual({ code: 0, out: '', err: 'No agents.\n' });
+    expect((await troupe(await fakeCluster(nothing), ['agents', '-o', 'json'])).io.out).toBe('[]\n');
+  });
+});
+
+describe('troupe stats', () => {
+  test('shows the counts', async () => {
+    const { io: printed } = await troupe(await fakeCluster(twoNodes), ['stats'], io());
+    expect(printed.lines).toEqual([
+      'INSTANCES  WATCHERS  LEASES  REVISION  AGE     STARTED',
+      '4          3         2       42        250 ms  1h',
+      '',
+      'SERVICE  INSTANCES  STATUSES',
+      'node     2          1 UP, 1 DOWN',
+      '',
+      'CAPABILITY       AGENTS  UP',
+      'data_processing  2       1',
+    ]);
+  });
+
+  test('gives the same to programs', async () => {
+    const { io: printed } = await troupe(await fakeCluster(twoNodes), ['stats', '-o', 'json'], io());
+    expect(JSON.parse(printed.out)).toEqual({
+      instances: 4,
+      services: [{ service: 'node', instances: 2, statuses: { UP: 1, DOWN: 1 } }],
+      capabilities: [{ capability: 'data_processing', agents: 2, up: 1 }],
+      watchers: 3,
+      leases: 2,
+      revision: 42,
+      ageMs: 250,
+      startedAt: '2026-01-01T11:00:00.000Z',
+    });
+  });
+
+  test('says what to do at an address that is no gateway', async () => {
+    const { code, io: printed } = await troupe(await fakeCluster(), ['stats']);
+    expect(code).toBe(4);
+    expect(printed.err).toContain('the process at this address does not serve that; give --address of a gateway');
+  });
+});
