@@ -1,12 +1,11 @@
 import * as grpc from '@grpc/grpc-js';
 import { messageOf, TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
+import { checkHeaders, MAX_METADATA_BYTES } from './call-headers.js';
 import { asGrpcHandler } from './grpc-handler.js';
-import { checkTimeouts } from './grpc-timeout.js';
 import type { Handlers, ServiceDefinition } from './service.js';
 
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
-const MAX_METADATA_BYTES = 16 * 1024;
 const MAX_STREAMS_PER_CONNECTION = 4096;
 /** Pings that keep a connection alive through NATs and show a dead peer. */
 const KEEPALIVE_TIME_MS = 10_000;
@@ -23,6 +22,8 @@ export class RpcServer {
 
   constructor({ logger }: { readonly logger: Logger }) {
     this.logger = logger;
+    // What goes wrong is thrown or answered; grpc-js would print it on the console as well.
+    if (process.env.GRPC_VERBOSITY === undefined) grpc.setLogVerbosity(grpc.logVerbosity.NONE);
     this.server = new grpc.Server({
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
       'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
@@ -66,7 +67,7 @@ export class RpcServer {
           error === null ? resolve(bound) : reject(error),
         );
       });
-      checkTimeouts(this.server);
+      checkHeaders(this.server);
       return boundTo;
     } catch (error) {
       if (/EADDRINUSE/.test(messageOf(error))) {
