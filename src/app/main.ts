@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { processIo } from '../cli/process-io.js';
 import { runCli } from '../cli/program.js';
 import { demoCommand } from './commands/demo.js';
@@ -8,14 +9,14 @@ import { nodeCommand } from './commands/node.js';
 import { registryCommand } from './commands/registry.js';
 import { VERSION } from './version.js';
 
+// What grpc-js prints by itself is told to users by our own errors.
+setLogVerbosity(logVerbosity.NONE);
+
 const controller = new AbortController();
 process.once('SIGINT', () => controller.abort());
 
 const io = processIo({ signal: controller.signal, version: VERSION });
-process.exitCode = await runCli(process.argv.slice(2), io, [
-  devCommand,
-  registryCommand,
-  nodeCommand,
-  gatewayCommand,
-  demoCommand,
-]);
+const exitCode = await runCli(process.argv.slice(2), io, [devCommand, registryCommand, nodeCommand, gatewayCommand, demoCommand]);
+// Interrupted, there may be calls under way that nobody waits for any more.
+if (controller.signal.aborted) process.exit(exitCode);
+process.exitCode = exitCode;

@@ -51,16 +51,11 @@ export function printError(io: CliIo, error: unknown, format: ErrorFormat = 'tex
   if (format === 'json') io.stderr(`${JSON.stringify(errorObject(error))}\n`);
   else {
     const paint = paintFor(io, 'stderr');
-    io.stderr(`${paint('red', 'error:')} ${printable(textOf(error))}${statusOf(error)}\n`);
+    io.stderr(`${paint('red', 'error:')} ${printable(messageOf(error))}${statusOf(error)}\n`);
     const hint = hintFor(error);
     if (hint !== undefined) io.stderr(`${paint('dim', hint)}\n`);
   }
   if (io.env.TROUPE_DEBUG === '1' && error instanceof Error) io.stderr(`${error.stack}\n`);
-}
-
-/** grpc-js adds to a passed deadline where the time went, which says nothing to a user. */
-function textOf(error: unknown): string {
-  return messageOf(error).replace(/^(Deadline exceeded after [\d.]+s),.*$/s, '$1');
 }
 
 function statusOf(error: unknown): string {
@@ -80,7 +75,7 @@ function hintFor(error: unknown): string | undefined {
 }
 
 function errorObject(error: unknown) {
-  const message = textOf(error);
+  const message = messageOf(error);
   if (error instanceof TroupeError) return { code: error.code, reason: error.reason, message, metadata: error.metadata };
   if (error instanceof UsageError) return { code: 'INVALID_ARGUMENT', reason: 'USAGE', message, metadata: {} };
   return { code: 'UNKNOWN', reason: 'UNKNOWN', message, metadata: {} };

@@ -1,6 +1,6 @@
 import type { Channel } from '@grpc/grpc-js';
 import type { Client } from 'nice-grpc';
-import { completeManifest, type ManifestInput } from '../agent/manifest.js';
+import type { ManifestInput } from '../agent/manifest.js';
 import type { StrategyName } from '../balancer/strategies.js';
 import { asBuffer } from '../core/bytes.js';
 import { abortError, deadlineExceeded, TroupeError } from '../core/errors.js';
@@ -60,6 +60,10 @@ export interface ListOptions {
   readonly capabilities?: readonly string[];
 }
 
+interface ControlOptions extends TimeoutOption {
+  readonly signal: AbortSignal;
+}
+
 /**
  * A client of a cluster through one address: a gateway's (or a node's, for tasks). Every method throws TroupeError: the codes
  * of the contract, and UNAVAILABLE / NOT_CONNECTED when nobody answers at the address.
@@ -70,6 +74,7 @@ export class TroupeClient {
   private readonly registry: Client<typeof RegistryDefinition, TimeoutOption>;
   private readonly node: Client<typeof NodeDefinition, TimeoutOption>;
   private readonly timeoutMs: number;
+  private readonly closing = new AbortController();
 
   constructor(
     readonly address: string,
@@ -195,12 +200,13 @@ export class TroupeClient {
 
   /** Ends the connection; calls under way end with CANCELLED. */
   close(): void {
+    this.closing.abort(new TroupeError('CANCELLED', 'CLIENT_CLOSED', 'the client was closed'));
     this.channel.close();
   }
 
-  private async control<T>(call: (options: TimeoutOption) => Promise<T>): Promise<T> {
+  private async control<T>(call: (options: ControlOptions) => Promise<T>): Promise<T> {
     await this.ready();
-    return call({ timeoutMs: this.timeoutMs });
+    return call({ timeoutMs: this.timeoutMs, signal: this.closing.signal });
   }
 }
 

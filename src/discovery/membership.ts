@@ -49,6 +49,8 @@ export class Membership {
   private state: LeaseState = { kind: 'joining' };
   private readonly instances = new Map<string, Instance>();
   private statusIsDue = false;
+  private everJoined = false;
+  private readonly leaving = new AbortController();
 
   /** Resolves when the process is registered for the first time. */
   readonly joined: Promise<void>;
@@ -78,14 +80,16 @@ export class Membership {
     return this.instances.get(instanceKeyText(this.options.self)) ?? this.options.self;
   }
 
-  /** Joins and stays, until `signal` aborts. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Joins and stays, until `until` aborts or the lease is released. */
+  async run(until: AbortSignal): Promise<void> {
     const { registry, logger } = this.deps;
+    const signal = AbortSignal.any([until, this.leaving.signal]);
     let failures = 0;
     while (!signal.aborted) {
       const { client, address } = registry;
       try {
         const leaseId = this.state.kind === 'held' ? this.state.leaseId : await this.join(client, signal);
+        this.everJoined = true;
         this.onJoined();
         await this.keepAlive(client, leaseId, signal, () => {
           failures = 0;
@@ -98,7 +102,8 @@ export class Membership {
           continue;
         }
         failures += 1;
-        if (failures === 1) logger.warn('registry not reached; trying on', { registry: address, reason: messageOf(error) });
+        if (isNews(failures, this.everJoined))
+          logger.warn('registry not reached; trying on', { registry: address, reason: messageOf(error) });
         registry.turnFrom(client);
         const wait = isTroupeError(error, 'ALREADY_REGISTERED')
           ? Math.min(error.retryAfterMs ?? 1_000, 1_000)
@@ -136,9 +141,10 @@ export class Membership {
     await this.writeStatus();
   }
 
-  /** Gives the lease back: everything that hangs on it is gone at once. Call after `run` has ended. */
+  /** Gives the lease back: everything that hangs on it is gone at once. `run` ends. */
   async release(): Promise<void> {
     const { state } = this;
+    this.leaving.abort();
     this.state = { kind: 'released' };
     if (state.kind !== 'held') return;
     try {
@@ -265,6 +271,11 @@ export class Membership {
   private hold(leaseId: bigint, ttlMs: number, sentAtMs: number): void {
     this.state = { kind: 'held', leaseId, ttlMs, fenceAtMs: sentAtMs + ttlMs - fenceMarginMs(ttlMs) };
   }
+}
+
+/** Who loses the registry is told at once; who has just started may have been faster than the registry, which is no news for a second or two. */
+function isNews(failures: number, everJoined: boolean): boolean {
+  return failures === (everJoined ? 1 : 5);
 }
 
 /** For the drift between two clocks that measure the same life, and the time from looking at the fence to acting on it. */

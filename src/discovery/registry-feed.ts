@@ -36,7 +36,7 @@ export async function feedView(deps: FeedDeps, signal: AbortSignal): Promise<voi
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
-      if (failures === 1)
+      if (failures === (deps.view.revision > 0n ? 1 : 5))
         deps.logger.warn('registry watch lost; serving what is known', { registry: address, reason: messageOf(error) });
       deps.registry.turnFrom(client);
       await delay(backoffMs(failures, BACKOFF, deps.random), signal, deps.clock).catch(() => undefined);

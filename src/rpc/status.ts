@@ -52,7 +52,12 @@ export function fromServiceError(error: unknown): TroupeError {
       });
     }
   }
-  return new TroupeError(code, code, error.details, { cause: error });
+  return new TroupeError(code, code, withoutTrace(error.details), { cause: error });
+}
+
+/** grpc-js adds to a passed deadline where the time went, and to a failed connection what was not resolved: nothing to a user. */
+function withoutTrace(details: string): string {
+  return details.replace(/^(Deadline exceeded after [\d.]+s),.*$/s, '$1').replace(/\s*Resolution note:\s*$/, '');
 }
 
 function isStatus(error: unknown): error is Pick<ServiceError, 'code' | 'details'> & Partial<Pick<ServiceError, 'metadata'>> {

@@ -87,22 +87,31 @@ async function runDev(flags: DevFlags): Promise<void> {
     onEvent: (event) => say(describe(event)),
   });
   try {
-    const up = start(cluster, flags.deploy ? team : []);
+    const stopping = new AbortController();
+    const stop = asked.then(() => stopping.abort());
+    const up = start(cluster, flags, flags.deploy ? team : [], stopping.signal);
     up.catch(() => undefined);
-    await Promise.race([up, asked]);
-    await Promise.race([up.then(() => new Promise<never>(() => undefined)), asked]);
+    await Promise.race([up.then(() => stop), stop]);
   } finally {
     await cluster.stop();
   }
 }
 
-async function start(cluster: LocalCluster, team: readonly ManifestInput[]): Promise<void> {
-  const registry = await cluster.startRegistry();
-  const [nodes, gateway] = await Promise.all([cluster.startNodes(registry.grpc), cluster.startGateway(registry.grpc)]);
+async function start(
+  cluster: LocalCluster,
+  { host, registryPort }: DevFlags,
+  team: readonly ManifestInput[],
+  signal: AbortSignal,
+): Promise<void> {
+  const starting = cluster.startRegistry();
+  // Where the registry will be is known, so nobody needs to wait for it.
+  const address = registryPort === 0 ? (await starting).grpc : `${host}:${registryPort}`;
+  const [registry, nodes, gateway] = await Promise.all([starting, cluster.startNodes(address), cluster.startGateway(address)]);
   const troupe = connect(gateway.grpc);
+  signal.addEventListener('abort', () => troupe.close(), { once: true });
   try {
     await gatewayInStep(troupe, CATCH_UP_MS);
-    await deployAll(troupe, team);
+    await deployAll(troupe, team, signal);
   } finally {
     troupe.close();
   }
@@ -115,9 +124,12 @@ async function start(cluster: LocalCluster, team: readonly ManifestInput[]): Pro
 }
 
 /** In order, so that each sees where the one before went; each on a node that is there by then. */
-async function deployAll(troupe: TroupeClient, team: readonly ManifestInput[]): Promise<void> {
+async function deployAll(troupe: TroupeClient, team: readonly ManifestInput[], signal: AbortSignal): Promise<void> {
   for (const manifest of team) {
-    await troupe.deploy(manifest).catch((error: unknown) => say(`could not deploy ${manifest.id}: ${messageOf(error)}`));
+    if (signal.aborted) return;
+    await troupe.deploy(manifest).catch((error: unknown) => {
+      if (!signal.aborted) say(`could not deploy ${manifest.id}: ${messageOf(error)}`);
+    });
   }
 }
 

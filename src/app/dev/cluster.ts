@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { TroupeError } from '../../core/errors.js';
 import type { LogLevel } from '../../telemetry/logger.js';
 import { SHUTDOWN_MS } from '../config.js';
 import type { ReadyLine } from '../role.js';
@@ -109,6 +110,7 @@ export class LocalCluster {
   }
 
   private start(name: string, args: readonly string[]): Supervised {
+    if (this.stopped !== undefined) throw new TroupeError('CANCELLED', 'CANCELLED', 'the cluster is stopping');
     const { cwd, restart, logLevel, onLog, onEvent } = this.options;
     const supervised = new Supervised(
       { name, args: [...args, '--log-level', logLevel], cwd, restart, onLog: (line) => onLog(name, line) },

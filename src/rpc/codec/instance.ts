@@ -31,7 +31,7 @@ export function instanceToMessage(instance: Instance, heartbeat?: { readonly atM
     capabilities: [...instance.capabilities],
     metadata: new Map(instance.metadata),
     nodeId: instance.nodeId,
-    registeredAt: new Date(instance.registeredAtMs),
+    registeredAt: instance.registeredAtMs === 0 ? undefined : new Date(instance.registeredAtMs),
     lastHeartbeatAt: heartbeat === undefined ? undefined : new Date(heartbeat.atMs),
     incarnation: instance.incarnation,
     revision: instance.revision,

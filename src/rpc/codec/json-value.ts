@@ -36,6 +36,7 @@ function readValue(reader: BinaryReader, end: number, depth: number): Json {
     else if (field === 6 && wireType === WireType.LengthDelimited) value = readList(reader, endOf(reader), depth + 1);
     else reader.skip(wireType, field);
   }
+  requireEnd(reader, end);
   return value;
 }
 
@@ -46,6 +47,7 @@ function readStruct(reader: BinaryReader, end: number, depth: number): Json {
     if (field === 1 && wireType === WireType.LengthDelimited) entries.push(readEntry(reader, endOf(reader), depth));
     else reader.skip(wireType, field);
   }
+  requireEnd(reader, end);
   // Defines own properties, also for "__proto__".
   return Object.fromEntries(entries);
 }
@@ -59,6 +61,7 @@ function readEntry(reader: BinaryReader, end: number, depth: number): [string, J
     else if (field === 2 && wireType === WireType.LengthDelimited) value = readValue(reader, endOf(reader), depth);
     else reader.skip(wireType, field);
   }
+  requireEnd(reader, end);
   return [key, value];
 }
 
@@ -69,6 +72,7 @@ function readList(reader: BinaryReader, end: number, depth: number): Json {
     if (field === 1 && wireType === WireType.LengthDelimited) items.push(readValue(reader, endOf(reader), depth));
     else reader.skip(wireType, field);
   }
+  requireEnd(reader, end);
   return items;
 }
 
@@ -78,6 +82,11 @@ function endOf(reader: BinaryReader): number {
   const end = reader.pos + length;
   if (end > reader.len) throw new RangeError('premature EOF');
   return end;
+}
+
+/** A message that ends where it says, not where its last field does, is malformed. */
+function requireEnd(reader: BinaryReader, end: number): void {
+  if (reader.pos !== end) throw new RangeError('a field is longer than its message');
 }
 
 function writeValue(writer: BinaryWriter, value: unknown, depth: number): void {

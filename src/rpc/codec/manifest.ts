@@ -13,6 +13,8 @@ import type { JsonObject } from '../../core/json.js';
 import { AgentManifest as ManifestMessage } from '../../gen/troupe/v1/agent.js';
 
 const MAX_CONFIG_BYTES = 65_536;
+/** As in payloads. */
+const MAX_DEPTH = 100;
 
 /** @throws INVALID_ARGUMENT naming every wrong field. */
 export function manifestFromMessage(message: ManifestMessage | undefined): AgentManifest {
@@ -28,10 +30,7 @@ export function manifestFromMessage(message: ManifestMessage | undefined): Agent
       ? undefined
       : limitViolation('manifest.mailbox_capacity', message.mailboxCapacity, MAX_MAILBOX_CAPACITY),
     message.weight === 0 ? undefined : limitViolation('manifest.weight', message.weight, MAX_WEIGHT),
-    Buffer.byteLength(JSON.stringify(config)) > MAX_CONFIG_BYTES
-      ? { field: 'manifest.config', description: `must be at most ${MAX_CONFIG_BYTES} bytes` }
-      : undefined,
-    isPlain(config) ? undefined : { field: 'manifest.config', description: 'must not have a key "__proto__"' },
+    configViolation('manifest.config', config),
   ];
   const wrong = violations.filter((violation) => violation !== undefined);
   if (wrong.length > 0) throw invalidFields(wrong);
@@ -47,9 +46,17 @@ export function manifestToMessage(manifest: AgentManifest): ManifestMessage {
   });
 }
 
+function configViolation(field: string, config: JsonObject): FieldViolation | undefined {
+  if (!isPlain(config, 0)) return { field, description: `must be at most ${MAX_DEPTH} levels deep, and have no key "__proto__"` };
+  if (Buffer.byteLength(JSON.stringify(config)) <= MAX_CONFIG_BYTES) return undefined;
+  return { field, description: `must be at most ${MAX_CONFIG_BYTES} bytes` };
+}
+
 /** The generated decoder sets the prototype where a key is "__proto__": such data is refused rather than changed. */
-function isPlain(value: unknown): boolean {
+function isPlain(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return true;
+  if (depth >= MAX_DEPTH) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
-  return (prototype === Object.prototype || prototype === Array.prototype) && Object.values(value).every(isPlain);
+  if (prototype !== Object.prototype && prototype !== Array.prototype) return false;
+  return Object.values(value).every((item) => isPlain(item, depth + 1));
 }

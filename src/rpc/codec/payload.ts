@@ -1,10 +1,12 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { asBuffer } from '../../core/bytes.js';
-import { messageOf, TroupeError } from '../../core/errors.js';
+import { invalidArgument, messageOf, TroupeError } from '../../core/errors.js';
 import { EMPTY_PAYLOAD, type Payload } from '../../core/payload.js';
 import { decodeJson, encodeJson } from './json-value.js';
 
 /** troupe.v1.Payload to and from its encoded form: what travels, and what only its two ends look into. */
+
+const MAX_CONTENT_TYPE_CHARS = 255;
 
 /** @throws TroupeError INVALID_ARGUMENT when the bytes are no payload. */
 export function decodePayload(bytes: Uint8Array): Payload {
@@ -53,5 +55,7 @@ function read(bytes: Uint8Array): Payload {
     else if (field === 4) contentType = reader.string(true);
     else reader.skip(wireType, field);
   }
+  if (contentType.length > MAX_CONTENT_TYPE_CHARS)
+    throw invalidArgument('payload.content_type', `must be at most ${MAX_CONTENT_TYPE_CHARS} characters`);
   return contentType === '' || payload.kind === 'empty' ? payload : { ...payload, contentType };
 }
