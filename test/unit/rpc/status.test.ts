@@ -57,7 +57,7 @@ describe('status mapping', () => {
   it('makes headers that can be sent of any message, metadata and violations', () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 5_000 }),
-      fc.constantFrom('\ud800', 'x'.repeat(2_047) + '😀', '字'.repeat(9_000), '😀'.repeat(30_000)),
+      fc.constantFrom('\ud800', `${'x'.repeat(2_047)}😀`, '字'.repeat(9_000), '😀'.repeat(30_000)),
     );
     const violation = fc.record({ field: text, description: text });
     fc.assert(
