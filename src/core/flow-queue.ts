@@ -1,6 +1,8 @@
+import { Fifo } from './fifo.js';
+
 /** A queue between a producer that waits while the consumer is `limit` items behind and one consumer that iterates. */
 export class FlowQueue<T> implements AsyncIterable<T> {
-  private readonly items: T[] = [];
+  private readonly items = new Fifo<T>();
   private wakeConsumer: (() => void) | undefined;
   private wakeProducers: (() => void)[] = [];
   private end: { readonly error: unknown } | 'closed' | undefined;
@@ -12,7 +14,7 @@ export class FlowQueue<T> implements AsyncIterable<T> {
     if (this.end !== undefined) return;
     this.items.push(item);
     this.wake();
-    while (this.items.length >= this.limit && this.end === undefined) {
+    while (this.items.size >= this.limit && this.end === undefined) {
       await new Promise<void>((resolve) => this.wakeProducers.push(resolve));
     }
   }
@@ -34,7 +36,8 @@ export class FlowQueue<T> implements AsyncIterable<T> {
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     try {
       for (;;) {
-        for (let item = this.items.shift(); item !== undefined; item = this.items.shift()) {
+        while (this.items.size > 0) {
+          const item = this.items.shift() as T;
           this.release();
           yield item;
         }
