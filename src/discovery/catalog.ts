@@ -1,4 +1,4 @@
-import { AGENT_SERVICE, type Instance, type InstanceKey, instanceKeyText } from '../core/instance.js';
+import { AGENT_SERVICE, type Instance, type InstanceKey } from '../core/instance.js';
 import { PersistentMap } from '../core/persistent-map.js';
 
 /** Something known about one instance: the instance, and whatever its user keeps beside it. */
@@ -158,11 +158,4 @@ function lowerBound(list: readonly Known[], id: string): number {
     else high = middle;
   }
   return low;
-}
-
-/** Orders keys as the registry lists them: by service, then id. */
-export function compareKeys(a: InstanceKey, b: InstanceKey): number {
-  const left = instanceKeyText(a);
-  const right = instanceKeyText(b);
-  return left < right ? -1 : left > right ? 1 : 0;
 }
