@@ -2,7 +2,7 @@ import type { AnyAgentDefinition } from '../agent/define-agent.js';
 import type { AgentManifest } from '../agent/manifest.js';
 import { delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
-import { messageOf, TroupeError } from '../core/errors.js';
+import { abortError, messageOf, TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Mailbox } from './mailbox.js';
 import { type SharedContext, type TaskInput, type TaskSink, Turn, TurnContext } from './turn.js';
@@ -53,6 +53,8 @@ export class Activation {
   private readonly ending = new AbortController();
   private readonly logger: Logger;
   private shared: SharedContext;
+  private started: Promise<void> = Promise.resolve();
+  private stopped: Promise<StopReport> | undefined;
   private counts = { completed: 0, failed: 0, refused: 0 };
 
   /** `manifest` is complete: the kind's defaults are filled in. */
@@ -101,12 +103,10 @@ export class Activation {
   /** @throws FAILED_PRECONDITION / AGENT_START_FAILED, saying why. */
   async start(): Promise<void> {
     this.enter({ kind: 'starting' });
+    const started = this.startOnce();
+    this.started = started.catch(() => undefined);
     try {
-      const config: unknown =
-        this.definition.config === undefined ? this.manifest.config : this.definition.config.parse(this.manifest.config);
-      this.shared = { ...this.shared, config };
-      const state: unknown = await this.definition.start?.({ ...this.shared, config, signal: this.ending.signal });
-      this.shared = { ...this.shared, state };
+      await started;
       this.enter({ kind: 'running' });
     } catch (error) {
       const reason = messageOf(error);
@@ -151,18 +151,48 @@ export class Activation {
         },
       );
     }
+    turn.watchDeadline();
     return turn;
   }
 
-  /** Takes no more tasks, lets those it has finish for `graceMs`, calls off the rest, and stops. */
+  /**
+   * Takes no more tasks, lets those it has finish for `graceMs`, calls off the rest, and stops. One that has not started yet is told to
+   * give up. Who calls again waits for the first, at most for a grace time of its own, and reports nothing.
+   */
   async stop(graceMs: number): Promise<StopReport> {
-    if (this.state.kind !== 'running') return { finished: 0, cancelled: 0 };
+    if (this.stopped === undefined) {
+      this.stopped = this.stopOnce(graceMs);
+      return this.stopped;
+    }
+    await this.within(graceMs, this.stopped);
+    if (this.callOff() > 0) await this.within(HEED_MS, this.stopped);
+    return NOTHING_DONE;
+  }
+
+  private async startOnce(): Promise<void> {
+    const config: unknown =
+      this.definition.config === undefined ? this.manifest.config : this.definition.config.parse(this.manifest.config);
+    this.shared = { ...this.shared, config };
+    const { signal } = this.ending;
+    const state: unknown = await this.definition.start?.({ ...this.shared, config, signal });
+    this.shared = { ...this.shared, state };
+    if (!signal.aborted) return;
+    await this.runStop();
+    throw abortError(signal);
+  }
+
+  private async stopOnce(graceMs: number): Promise<StopReport> {
+    if (this.state.kind === 'starting') {
+      this.ending.abort(new TroupeError('CANCELLED', 'AGENT_STOPPED', 'it was stopped before it had started'));
+      await this.within(graceMs, this.started);
+    }
+    if (this.state.kind !== 'running') return NOTHING_DONE;
     this.enter({ kind: 'stopping' });
     const endedBefore = this.counts.completed + this.counts.failed;
-    await this.idleWithin(graceMs);
+    await this.within(graceMs, this.mailbox.whenIdle());
     const finished = this.counts.completed + this.counts.failed - endedBefore;
     const cancelled = this.callOff();
-    if (cancelled > 0) await this.idleWithin(HEED_MS);
+    if (cancelled > 0) await this.within(HEED_MS, this.mailbox.whenIdle());
     this.ending.abort();
     await this.runStop();
     this.enter({ kind: 'stopped' });
@@ -197,18 +227,20 @@ export class Activation {
     else this.counts.failed += 1;
   }
 
-  /** What the caller of a task sees of what its agent threw: a TroupeError as it is, anything else by its message alone. */
+  /** What the caller of a task sees of what its agent threw: a TroupeError nearly as it is, anything else by its message alone. */
   private taskError(turn: Turn, error: unknown): TroupeError {
-    if (error instanceof TroupeError) return error;
-    this.logger.warn('agent failed a task', { task: turn.input.id, error });
+    if (error instanceof TroupeError) return asAnswer(error);
+    // Whose caller has gone may well throw: nobody sees it.
+    if (!turn.ended) this.logger.warn('agent failed a task', { task: turn.input.id, error });
     return new TroupeError('UNKNOWN', 'AGENT_ERROR', `agent "${this.manifest.id}" failed: ${messageOf(error)}`, {
       metadata: { agent_id: this.manifest.id, node_id: this.deps.nodeId },
     });
   }
 
-  private async idleWithin(ms: number): Promise<void> {
+  /** Waits for `work`, but no longer than `ms`. */
+  private async within(ms: number, work: Promise<unknown>): Promise<void> {
     const waited = new AbortController();
-    await Promise.race([this.mailbox.whenIdle(), delay(ms, waited.signal, this.deps.clock).catch(() => undefined)]);
+    await Promise.race([work, delay(ms, waited.signal, this.deps.clock).catch(() => undefined)]);
     waited.abort();
   }
 
@@ -217,6 +249,20 @@ export class Activation {
     this.stateSinceMs = this.deps.clock.now();
     this.logger.debug('agent changed state', { state: state.kind });
   }
+}
+
+const NOTHING_DONE: StopReport = { finished: 0, cancelled: 0 };
+
+/**
+ * An error that an agent passes on, of a call that it made itself, must not speak of this task: the agent has begun it, whatever
+ * did not start elsewhere, and its answer is not a failure of the transport (whose reasons are their codes).
+ */
+function asAnswer(error: TroupeError): TroupeError {
+  const { started, ...metadata } = error.metadata;
+  if (started === undefined && error.reason !== error.code) return error;
+  const { code, message, violations, retryAfterMs } = error;
+  const reason = error.reason === code ? 'AGENT_ERROR' : error.reason;
+  return new TroupeError(code, reason, message, { metadata, violations, retryAfterMs, cause: error });
 }
 
 /** Marks a refusal that came before the agent saw the task: routers may send it elsewhere. */

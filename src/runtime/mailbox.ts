@@ -51,7 +51,7 @@ export class Mailbox<T> {
 
   private begin(item: T): void {
     this.running += 1;
-    this.work(item).finally(() => {
+    void this.work(item).finally(() => {
       this.running -= 1;
       this.next();
     });

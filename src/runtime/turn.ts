@@ -1,5 +1,5 @@
 import type { AgentContext, AgentTask, TaskContext } from '../agent/context.js';
-import type { Clock } from '../core/clock.js';
+import { type Clock, MAX_TIMER_MS } from '../core/clock.js';
 import { deadlineExceeded, type TroupeError } from '../core/errors.js';
 import type { TaskId } from '../core/ids.js';
 import type { Json } from '../core/json.js';
@@ -31,6 +31,8 @@ export class Turn {
   readonly result: Promise<Payload>;
   readonly arrivedAtMs: number;
   private state: TurnState = { kind: 'open' };
+  private begun = false;
+  private disarm: () => void = () => undefined;
   private controller: AbortController | undefined;
   private resolve: (payload: Payload) => void = () => undefined;
   private reject: (error: unknown) => void = () => undefined;
@@ -62,9 +64,16 @@ export class Turn {
     return Math.max(0, this.input.deadlineMs - this.clock.now());
   }
 
+  /** Ends the turn when its deadline passes, whether it waits or has begun. */
+  watchDeadline(): void {
+    const ms = this.remainingMs();
+    if (ms <= MAX_TIMER_MS) this.disarm = this.clock.after(ms, () => this.cancel(this.late()));
+  }
+
   /** The caller's wait ends with `error` now; work that has begun learns it from its signal. */
   cancel(error: TroupeError): void {
     if (this.state.kind === 'ended') return;
+    this.disarm();
     this.state = { kind: 'ended', error };
     this.controller?.abort(error);
     this.reject(error);
@@ -75,15 +84,17 @@ export class Turn {
     handle: (task: AgentTask, turn: Turn) => PayloadInput | Promise<PayloadInput>,
     onError: (error: unknown) => unknown,
   ): Promise<boolean> {
-    if (this.state.kind === 'open' && this.remainingMs() === 0)
-      this.cancel(deadlineExceeded('the deadline passed while the task waited for its agent'));
+    if (this.state.kind === 'open' && this.remainingMs() === 0) this.cancel(this.late());
     if (this.state.kind === 'ended') return false;
+    this.begun = true;
     try {
       this.resolve(toPayload(await handle(new AgentTaskView(this.input), this)));
       return true;
     } catch (error) {
       this.reject(onError(error));
       return false;
+    } finally {
+      this.disarm();
     }
   }
 
@@ -93,6 +104,10 @@ export class Turn {
 
   async progress(fraction: number, note = ''): Promise<void> {
     if (this.state.kind === 'open') await this.sink?.progress(Math.min(1, Math.max(0, fraction)), note.slice(0, MAX_NOTE_CHARS));
+  }
+
+  private late(): TroupeError {
+    return this.begun ? deadlineExceeded() : deadlineExceeded('the deadline passed while the task waited for its agent');
   }
 }
 

@@ -30,12 +30,9 @@ export class Destinations {
   }
 
   /** The picker for a set, and how many agents match it whatever their status. */
-  resolve(
-    capabilities: readonly string[],
-    strategy: StrategyName,
-  ): { readonly picker: Picker<Target>; readonly matching: number } {
-    const key =
-      capabilities.length === 1 ? `${strategy} ${capabilities[0]}` : `${strategy} ${[...capabilities].sort().join(' ')}`;
+  resolve(given: readonly string[], strategy: StrategyName): { readonly picker: Picker<Target>; readonly matching: number } {
+    const capabilities = given.length === 1 ? given : [...given].sort();
+    const key = `${strategy} ${capabilities.join(' ')}`;
     const known = this.destinations.get(key);
     if (known !== undefined && this.isCurrent(known, capabilities)) return known;
     return this.build(key, known, capabilities, strategy);

@@ -33,6 +33,11 @@ export interface RouterDeps {
 
 /** Tries of one task, all in all. */
 const MAX_ATTEMPTS = 5;
+/**
+ * For so long an agent is asked again whose node is fenced: by then the node holds a lease again, or has left the view, or this
+ * router knows as well that the registry is away.
+ */
+const FENCED_PATIENCE_MS = 3_000;
 /** Before asking the same agents again, when none of them could be reached. */
 const BACKOFF = { initialMs: 100, capMs: 1_000 };
 
@@ -50,15 +55,23 @@ export class Router {
   async route<T>(request: RouteRequest, attempt: Attempt<T>, signal?: () => AbortSignal): Promise<T> {
     let refused: Set<string> | undefined;
     let last: TroupeError | undefined;
-    for (let tries = 1; ; tries++) {
+    const { clock } = this.deps;
+    const patientUntilMs = clock.monotonicMs() + FENCED_PATIENCE_MS;
+    const mayTryAgain = (tries: number, error: TroupeError) =>
+      tries < MAX_ATTEMPTS || (error.reason === 'NODE_FENCED' && clock.monotonicMs() < patientUntilMs);
+    let tries = 0;
+    let rounds = 0;
+    for (;;) {
       const target = this.pick(request, refused, last === undefined);
       if (target === undefined) {
         // Everybody was asked. Who is full says so at once; who could not be reached may be back in a moment.
-        if (last === undefined || last.code === 'RESOURCE_EXHAUSTED' || !(await this.pause(tries, request, signal)))
+        rounds += 1;
+        if (last === undefined || last.code === 'RESOURCE_EXHAUSTED' || !(await this.pause(rounds, request, signal)))
           throw last ?? noAgent(request);
         refused = undefined;
         continue;
       }
+      tries += 1;
       target.load.inFlight += 1;
       try {
         return await attempt(target, tries);
@@ -117,9 +130,9 @@ export class Router {
   }
 
   /** False when the deadline leaves no time for another round. */
-  private async pause(tries: number, { deadlineMs }: RouteRequest, signal: (() => AbortSignal) | undefined): Promise<boolean> {
-    if (tries > MAX_ATTEMPTS) return false;
-    const ms = backoffMs(tries, BACKOFF, this.deps.random);
+  private async pause(round: number, { deadlineMs }: RouteRequest, signal: (() => AbortSignal) | undefined): Promise<boolean> {
+    if (round >= MAX_ATTEMPTS) return false;
+    const ms = backoffMs(round, BACKOFF, this.deps.random);
     if (this.deps.clock.now() + ms >= deadlineMs) return false;
     await delay(ms, signal?.() ?? NEVER, this.deps.clock);
     return true;
