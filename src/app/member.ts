@@ -69,13 +69,14 @@ export class Member {
   }
 
   /** Mounts Tasks, health and reflection. */
-  mountServices(local?: LocalTasks): void {
+  mountServices(membership: Membership, local?: LocalTasks): void {
     const { view, clock, random } = this;
     const router = new Router({ destinations: new Destinations(view, random), clock, random });
-    this.executor = new NodeTaskExecutor(this.channels, view, local);
+    const isIsolated = () => membership.isCutOff || view.status().stale;
+    this.executor = new NodeTaskExecutor(this.channels, view, clock, local);
     this.server.mount(
       RoutedTasksDefinition,
-      tasksService({ router, executor: this.executor, view, clock, random, defaultStrategy: this.config.strategy }),
+      tasksService({ router, executor: this.executor, isIsolated, clock, random, defaultStrategy: this.config.strategy }),
     );
     this.health.mount(this.server);
     mountReflection(this.server);

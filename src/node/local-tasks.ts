@@ -38,6 +38,16 @@ const STREAM_BACKLOG = 16;
 /** What a result needs beside its payload. */
 const ENVELOPE_BYTES = 1024;
 
+const DEFAULT_DEADLINE_MS = 30_000;
+const MAX_DEADLINE_MS = 3_600_000;
+
+/** 30 s from now where a call gives no deadline, and never more than an hour. */
+export function deadlineOf(callDeadlineMs: number | undefined, clock: Clock): number {
+  const now = clock.now();
+  const given = callDeadlineMs !== undefined && Number.isFinite(callDeadlineMs);
+  return Math.min(given ? callDeadlineMs : now + DEFAULT_DEADLINE_MS, now + MAX_DEADLINE_MS);
+}
+
 /** Does tasks on the agents of this node, for callers from outside and for the router beside them. */
 export class LocalNodeTasks {
   constructor(private readonly deps: LocalTasksDeps) {}

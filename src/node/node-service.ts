@@ -17,7 +17,7 @@ import { readPage } from '../rpc/page.js';
 import { type Handlers, withTypes } from '../rpc/service.js';
 import type { AgentHost } from '../runtime/host.js';
 import { agentStatusToMessage, kindToMessage } from './agent-status.js';
-import type { LocalNodeTasks, TaskCall } from './local-tasks.js';
+import { deadlineOf, type LocalNodeTasks, type TaskCall } from './local-tasks.js';
 import type { AgentNode } from './node.js';
 
 /** Node with tasks as they came: a payload is decoded when the agent asks for it. */
@@ -36,8 +36,6 @@ export interface NodeServiceDeps extends StatusDeps {
 export const DEFAULT_UNDEPLOY_GRACE_MS = 10_000;
 export const DEFAULT_DRAIN_GRACE_MS = 20_000;
 const MAX_GRACE_MS = 3_600_000;
-const DEFAULT_DEADLINE_MS = 30_000;
-const MAX_DEADLINE_MS = 3_600_000;
 
 /** The Node service of a node. */
 export function nodeService(deps: NodeServiceDeps): Handlers<typeof RoutedNodeDefinition> {
@@ -96,11 +94,7 @@ export function nodeService(deps: NodeServiceDeps): Handlers<typeof RoutedNodeDe
 }
 
 function taskCall(call: Call, { clock }: NodeServiceDeps): TaskCall {
-  const now = clock.now();
-  const deadlineMs = Math.min(
-    Number.isFinite(call.deadlineMs) ? call.deadlineMs : now + DEFAULT_DEADLINE_MS,
-    now + MAX_DEADLINE_MS,
-  );
+  const deadlineMs = deadlineOf(call.deadlineMs, clock);
   return { deadlineMs, traceparent: call.header('traceparent') };
 }
 

@@ -31,6 +31,7 @@ export interface ServerCall {
 
 export class GrpcCall implements Call {
   private controller: AbortController | undefined;
+  private answered = false;
 
   constructor(private readonly call: ServerCall) {}
 
@@ -62,7 +63,16 @@ export class GrpcCall implements Call {
 
   onCancel(callback: (error: TroupeError) => void): void {
     if (this.call.cancelled) callback(this.cancelError());
-    else this.call.on('cancelled', () => callback(this.cancelError()));
+    else {
+      this.call.on('cancelled', () => {
+        if (!this.answered) callback(this.cancelError());
+      });
+    }
+  }
+
+  /** The answer is there: from now on nothing cancels the call. grpc-js tells the end of every call as a cancellation. */
+  end(): void {
+    this.answered = true;
   }
 
   header(name: string): string | undefined {

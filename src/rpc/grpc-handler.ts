@@ -35,10 +35,17 @@ export function asGrpcHandler(method: MethodDefinition, handler: never, logger: 
   }
   const handle: Unary = handler;
   const unary: grpc.handleUnaryCall<Buffer, Buffer> = (call, callback) => {
-    const answer = async () => encode(codec.response, await handle(decode(codec.request, call.request), new GrpcCall(call)));
+    const ours = new GrpcCall(call);
+    const answer = async () => encode(codec.response, await handle(decode(codec.request, call.request), ours));
     answer().then(
-      (response) => callback(null, response),
-      (error: unknown) => callback(fail(call, error)),
+      (response) => {
+        ours.end();
+        callback(null, response);
+      },
+      (error: unknown) => {
+        ours.end();
+        callback(fail(call, error));
+      },
     );
   };
   return unary as grpc.UntypedHandleCall;

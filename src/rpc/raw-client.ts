@@ -1,5 +1,5 @@
-import { type CallOptions, type Channel, Client, type ClientReadableStream, credentials, Metadata } from '@grpc/grpc-js';
-import { abortError, type TroupeError } from '../core/errors.js';
+import { type CallOptions, type Channel, Client, type ClientReadableStream, credentials, Metadata, status } from '@grpc/grpc-js';
+import { abortError, TroupeError } from '../core/errors.js';
 import { fromServiceError } from './status.js';
 
 export interface RawCallOptions {
@@ -21,28 +21,31 @@ export interface RawCall {
 export class RawClient {
   private readonly client: Client;
 
-  constructor(channel: Channel) {
+  constructor(private readonly channel: Channel) {
     this.client = new Client('', credentials.createInsecure(), { channelOverride: channel });
   }
 
+  /** Without grpc-js's client above its channel, which captures a stack for every call. */
   unary(path: string, request: Buffer, options: RawCallOptions): RawCall {
-    let cancel: () => void = () => undefined;
+    const call = this.channel.createCall(path, options.deadlineMs, undefined, null, undefined);
     const response = new Promise<Buffer>((resolve, reject) => {
-      const call = this.client.makeUnaryRequest(
-        path,
-        identity,
-        identity,
-        request,
-        metadataOf(options),
-        callOptions(options),
-        (error, bytes) => {
-          if (error === null && bytes !== undefined) resolve(bytes);
-          else reject(fromServiceError(error));
+      let bytes: Buffer | undefined;
+      call.start(metadataOf(options), {
+        onReceiveMetadata: () => undefined,
+        onReceiveMessage: (message: Buffer) => {
+          bytes = message;
         },
-      );
-      cancel = () => call.cancel();
+        onReceiveStatus: (end) => {
+          if (end.code !== status.OK) reject(fromServiceError(end));
+          else if (bytes !== undefined) resolve(bytes);
+          else reject(new TroupeError('UNIMPLEMENTED', 'UNIMPLEMENTED', 'the peer sent no message'));
+        },
+      });
     });
-    return { response, cancel };
+    call.startRead();
+    call.sendMessageWithContext({}, request);
+    call.halfClose();
+    return { response, cancel: () => call.cancelWithStatus(status.CANCELLED, 'cancelled by the caller') };
   }
 
   /** Ends the call when the iteration is left early or `signal` aborts. @throws TroupeError */

@@ -11,6 +11,9 @@ const MAX_STREAMS_PER_CONNECTION = 4096;
 const KEEPALIVE_TIME_MS = 10_000;
 const KEEPALIVE_TIMEOUT_MS = 5_000;
 
+/** Services between processes of Troupe: not listed. */
+const INTERNAL = 'troupe.internal.';
+
 /**
  * A gRPC server of one role. Handlers are plain async functions; errors are mapped in `status.ts`; hot paths may answer with encoded bytes.
  * Over grpc-js itself rather than nice-grpc's server, which hides the call's deadline and has no place for handlers that pass bytes through.
@@ -31,10 +34,12 @@ export class RpcServer {
       'grpc.max_concurrent_streams': MAX_STREAMS_PER_CONNECTION,
       'grpc.keepalive_time_ms': KEEPALIVE_TIME_MS,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      // Nobody asks for these books, which are kept for every call.
+      'grpc.enable_channelz': 0,
     });
   }
 
-  /** Full names of the mounted services. */
+  /** Full names of the mounted services that are for everybody. */
   get services(): readonly string[] {
     return this.names;
   }
@@ -55,7 +60,7 @@ export class RpcServer {
       implementation[key] = asGrpcHandler(method, handlers[key] as never, this.logger);
     }
     this.server.addService(service, implementation);
-    this.names.push(definition.fullName);
+    if (!definition.fullName.startsWith(INTERNAL)) this.names.push(definition.fullName);
   }
 
   /** Starts to serve. Gives the port, also where `port` was 0. @throws UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT / CANNOT_LISTEN. */

@@ -24,16 +24,24 @@ const FRAMING_BYTES = 16;
 
 /** What a client gets for `error`: ours with its details, everything else an opaque INTERNAL. */
 export function toStatusObject(error: unknown): StatusObject {
+  const message = toStatusMessage(error);
+  const metadata = new Metadata();
+  metadata.set(DETAILS_KEY, Buffer.from(Status.encode(message).finish()));
+  return { code: message.code, details: message.message, metadata };
+}
+
+/** The same as a message, for streams that carry the outcomes of many calls. */
+export function toStatusMessage(error: unknown): Status {
   const known =
     error instanceof TroupeError
       ? error
       : new TroupeError('INTERNAL', 'INTERNAL', 'internal error; the log of the process that answered says more');
-  const code = status[known.code];
-  const message = printable(known.message);
-  const metadata = new Metadata();
-  const details = Buffer.from(Status.encode({ code, message, details: encodeDetails(known) }).finish());
-  metadata.set(DETAILS_KEY, details);
-  return { code, details: message, metadata };
+  return { code: status[known.code], message: printable(known.message), details: encodeDetails(known) };
+}
+
+/** The error that `toStatusMessage` made a message of. */
+export function fromStatusMessage({ code, message, details }: Status): TroupeError {
+  return fromDetails((status[code] ?? 'UNKNOWN') as ErrorCode, message, readDetails(details));
 }
 
 /** The error that a call ended with. */
@@ -42,17 +50,14 @@ export function fromServiceError(error: unknown): TroupeError {
   if (!isStatus(error)) return new TroupeError('UNKNOWN', 'UNKNOWN', messageOf(error), { cause: error });
   const code = (status[error.code] ?? 'UNKNOWN') as ErrorCode;
   const encoded = error.metadata?.get(DETAILS_KEY)[0];
-  if (encoded instanceof Buffer) {
-    const decoded = decodeDetails(encoded);
-    if (decoded !== undefined) {
-      const { info, ...details } = decoded;
-      return new TroupeError(code, info?.reason || code, error.details, {
-        ...details,
-        metadata: info === undefined ? {} : Object.fromEntries(info.metadata),
-      });
-    }
-  }
+  const decoded = encoded instanceof Buffer ? decodeDetails(encoded) : undefined;
+  if (decoded !== undefined) return fromDetails(code, error.details, decoded);
   return new TroupeError(code, code, withoutTrace(error.details), { cause: error });
+}
+
+function fromDetails(code: ErrorCode, message: string, { info, ...details }: DecodedDetails): TroupeError {
+  const metadata = info === undefined ? {} : Object.fromEntries(info.metadata);
+  return new TroupeError(code, info?.reason || code, message, { ...details, metadata });
 }
 
 /** grpc-js adds to a passed deadline where the time went, and to a failed connection what was not resolved: nothing to a user. */
@@ -121,40 +126,44 @@ interface DecodedDetails {
 
 function decodeDetails(encoded: Buffer): DecodedDetails | undefined {
   try {
-    const decoded: DecodedDetails = {};
-    for (const { typeUrl, value } of Status.decode(encoded).details) {
-      switch (typeUrl) {
-        case `${TYPE_PREFIX}google.rpc.ErrorInfo`:
-          decoded.info = ErrorInfo.decode(value);
-          break;
-        case `${TYPE_PREFIX}google.rpc.RetryInfo`: {
-          const delay = RetryInfo.decode(value).retryDelay;
-          if (delay !== undefined) decoded.retryAfterMs = msFromDuration(delay);
-          break;
-        }
-        case `${TYPE_PREFIX}google.rpc.BadRequest`:
-          decoded.violations = BadRequest.decode(value).fieldViolations;
-          break;
-        case `${TYPE_PREFIX}google.rpc.QuotaFailure`:
-          decoded.violations = QuotaFailure.decode(value).violations.map(({ subject, description }) => ({
-            field: subject,
-            description,
-          }));
-          break;
-        case `${TYPE_PREFIX}google.rpc.PreconditionFailure`:
-          decoded.violations = PreconditionFailure.decode(value).violations.map(({ subject, description }) => ({
-            field: subject,
-            description,
-          }));
-          break;
-        default:
-      }
-    }
-    return decoded;
+    return readDetails(Status.decode(encoded).details);
   } catch {
     // Details that another program wrote wrongly: the code and the message remain.
     return undefined;
   }
+}
+
+function readDetails(details: Status['details']): DecodedDetails {
+  const decoded: DecodedDetails = {};
+  for (const { typeUrl, value } of details) {
+    switch (typeUrl) {
+      case `${TYPE_PREFIX}google.rpc.ErrorInfo`:
+        decoded.info = ErrorInfo.decode(value);
+        break;
+      case `${TYPE_PREFIX}google.rpc.RetryInfo`: {
+        const delay = RetryInfo.decode(value).retryDelay;
+        if (delay !== undefined) decoded.retryAfterMs = msFromDuration(delay);
+        break;
+      }
+      case `${TYPE_PREFIX}google.rpc.BadRequest`:
+        decoded.violations = BadRequest.decode(value).fieldViolations;
+        break;
+      case `${TYPE_PREFIX}google.rpc.QuotaFailure`:
+        decoded.violations = QuotaFailure.decode(value).violations.map(({ subject, description }) => ({
+          field: subject,
+          description,
+        }));
+        break;
+      case `${TYPE_PREFIX}google.rpc.PreconditionFailure`:
+        decoded.violations = PreconditionFailure.decode(value).violations.map(({ subject, description }) => ({
+          field: subject,
+          description,
+        }));
+        break;
+      default:
+    }
+  }
+  return decoded;
 }
 
 /** A message that is safe in a header: bounded, no control characters. */

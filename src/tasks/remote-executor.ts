@@ -1,4 +1,5 @@
 import { asBuffer } from '../core/bytes.js';
+import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
 import { endpointText, NODE_SERVICE } from '../core/instance.js';
 import type { ClusterView, Target } from '../discovery/view.js';
@@ -11,19 +12,24 @@ import {
 import { type ChannelPool, connected, isConnected } from '../rpc/channels.js';
 import { RawClient } from '../rpc/raw-client.js';
 import type { ExecuteOptions, Execution, LocalTasks, TaskExecutor } from './executor.js';
+import { TaskLink } from './task-link.js';
 
 const EXECUTE_TASK = '/troupe.v1.Node/ExecuteTask';
 const STREAM_TASK = '/troupe.v1.Node/StreamTask';
 /** A node that cannot be reached within this is left for another. */
 const CONNECT_TIMEOUT_MS = 1_000;
 
+/** Larger tasks go by a call of their own, so that small ones need not wait behind them. */
+const MAX_LINKED_BYTES = 64 * 1024;
+
 interface Link {
   readonly address: string;
   readonly client: RawClient;
+  readonly tasks: TaskLink;
 }
 
 /**
- * Does tasks on other nodes by unary and streaming calls, and on this one directly. When the view loses a node (its lease
+ * Does tasks on other nodes over one link to each (streamed and large ones by calls of their own), and on this one directly. When the view loses a node (its lease
  * expired), calls under way there end at once: a frozen node answers nobody.
  */
 export class NodeTaskExecutor implements TaskExecutor {
@@ -34,6 +40,7 @@ export class NodeTaskExecutor implements TaskExecutor {
   constructor(
     private readonly channels: ChannelPool,
     view: ClusterView,
+    private readonly clock: Clock,
     private readonly local?: LocalTasks,
   ) {
     this.stopListening = view.onChange((removed) => {
@@ -43,36 +50,37 @@ export class NodeTaskExecutor implements TaskExecutor {
 
   close(): void {
     this.stopListening();
+    for (const { tasks } of this.links.values()) tasks.close(new TroupeError('CANCELLED', 'CANCELLED', 'this process ends'));
     this.links.clear();
   }
 
   execute(target: Target, request: RoutedExecuteTaskRequest, options: ExecuteOptions): Execution {
     const { nodeId } = target.instance;
     if (this.local?.nodeId === nodeId) return this.local.execute(request, options);
+    const link = this.link(target);
+    const viaLink = (request.task?.payload.length ?? 0) <= MAX_LINKED_BYTES;
+    const send = () => (viaLink ? link.tasks.execute(request, options) : unary(link.client, request, options));
+    let execution: Execution | undefined;
     let cancelled = false;
-    let cancel = () => {
-      cancelled = true;
-    };
-    const send = (link: Link) =>
-      new Promise<RoutedExecuteTaskResponse>((resolve, reject) => {
-        const bytes = asBuffer(RoutedExecuteTaskRequest.encode(request).finish());
-        const call = link.client.unary(EXECUTE_TASK, bytes, options);
-        cancel = call.cancel;
+    const response = new Promise<RoutedExecuteTaskResponse>((resolve, reject) => {
+      const begin = () => {
+        execution = send();
         const forget = this.watchNode(nodeId, (error) => {
           reject(error);
-          call.cancel();
+          execution?.cancel();
         });
-        call.response.then((response) => resolve(RoutedExecuteTaskResponse.decode(response)), reject).finally(forget);
-      });
-    const link = this.link(target);
-    const response = this.isReady(link)
-      ? send(link)
-      : this.connect(link, options).then(() => {
-          if (cancelled)
-            throw new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled', { metadata: { started: 'false' } });
-          return send(link);
-        });
-    return { response, cancel: () => cancel() };
+        execution.response.then(resolve, reject).finally(forget);
+      };
+      if (this.isReady(link)) begin();
+      else this.connect(link, options).then(() => (cancelled ? reject(cancelledBefore()) : begin()), reject);
+    });
+    return {
+      response,
+      cancel: () => {
+        cancelled = true;
+        execution?.cancel();
+      },
+    };
   }
 
   async *stream(
@@ -103,7 +111,8 @@ export class NodeTaskExecutor implements TaskExecutor {
     const address = endpointText(instance.endpoint);
     let link = this.links.get(address);
     if (link === undefined) {
-      link = { address, client: new RawClient(this.channels.get(address)) };
+      const channel = this.channels.get(address);
+      link = { address, client: new RawClient(channel), tasks: new TaskLink(channel, this.clock) };
       this.links.set(address, link);
     }
     return link;
@@ -132,11 +141,22 @@ export class NodeTaskExecutor implements TaskExecutor {
   private lose(nodeId: string, address: string): void {
     const calls = this.underWay.get(nodeId);
     this.underWay.delete(nodeId);
+    const link = this.links.get(address);
     this.links.delete(address);
     const error = new TroupeError('UNAVAILABLE', 'NODE_LOST', `node "${nodeId}" left the cluster while it had the task`, {
       metadata: { node_id: nodeId },
     });
     for (const onLost of calls ?? []) onLost(error);
+    link?.tasks.close(error);
     this.channels.drop(address);
   }
+}
+
+function unary(client: RawClient, request: RoutedExecuteTaskRequest, options: ExecuteOptions): Execution {
+  const { response, cancel } = client.unary(EXECUTE_TASK, asBuffer(RoutedExecuteTaskRequest.encode(request).finish()), options);
+  return { response: response.then((bytes) => RoutedExecuteTaskResponse.decode(bytes)), cancel };
+}
+
+function cancelledBefore(): TroupeError {
+  return new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled', { metadata: { started: 'false' } });
 }

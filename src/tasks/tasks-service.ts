@@ -2,7 +2,7 @@ import type { StrategyName } from '../balancer/strategies.js';
 import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
 import type { Random } from '../core/random.js';
-import type { ClusterView, Target } from '../discovery/view.js';
+import type { Target } from '../discovery/view.js';
 import {
   type RoutedExecuteTaskResponse,
   RoutedRunRequest,
@@ -30,7 +30,8 @@ export const RoutedTasksDefinition = withTypes(TasksDefinition, {
 export interface TasksDeps {
   readonly router: Router;
   readonly executor: TaskExecutor;
-  readonly view: ClusterView;
+  /** Whether this router is cut off from the registry. */
+  readonly isIsolated: () => boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly defaultStrategy: StrategyName;
@@ -96,8 +97,8 @@ async function* runStream(
   }
 }
 
-function requestFor({ view }: TasksDeps, task: TaskOrder['task'], { instance }: Target, attempt: number) {
-  return { task: { ...task, agentId: instance.id }, attempt, routerIsolated: view.status().stale };
+function requestFor({ isIsolated }: TasksDeps, task: TaskOrder['task'], { instance }: Target, attempt: number) {
+  return { task: { ...task, agentId: instance.id }, attempt, routerIsolated: isIsolated() };
 }
 
 /** The caller's trace goes on under a span of this hop. */

@@ -19,7 +19,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
     throw error;
   });
   const membership = member.membership({ service: GATEWAY_SERVICE, status: 'up', capabilities: [], weight: 1 }, port);
-  member.mountServices();
+  member.mountServices(membership);
   const { channels, clock, startedAtMs, version } = member;
   server.mount(NodeDefinition, nodeForward({ view, membership, channels, clock, startedAtMs, version }));
   server.mount(RegistryDefinition, registryForward(member.registry));

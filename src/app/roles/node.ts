@@ -1,10 +1,12 @@
 import { type AgentManifest, completeManifest, MAX_CAPABILITIES, type ManifestInput } from '../../agent/manifest.js';
 import { TroupeError } from '../../core/errors.js';
 import { AGENT_SERVICE, NODE_SERVICE } from '../../core/instance.js';
+import { TaskLinkDefinition } from '../../gen/troupe/internal/v1/link.js';
 import { LocalNodeTasks } from '../../node/local-tasks.js';
 import { ManifestStore } from '../../node/manifest-store.js';
 import { AgentNode } from '../../node/node.js';
 import { nodeService, RoutedNodeDefinition } from '../../node/node-service.js';
+import { TaskLinkService } from '../../node/task-link-service.js';
 import { AgentHost } from '../../runtime/host.js';
 import type { NodeConfig } from '../config.js';
 import { Member } from '../member.js';
@@ -54,7 +56,9 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   });
   const node = new AgentNode({ host, membership, manifests: store, clock, logger });
   const tasks = new LocalNodeTasks({ nodeId, host, membership, clock });
-  member.mountServices(tasks);
+  member.mountServices(membership, tasks);
+  const links = new TaskLinkService({ tasks, clock, logger });
+  server.mount(TaskLinkDefinition, links.handlers);
   server.mount(RoutedNodeDefinition, nodeService({ nodeId, host, node, tasks, membership, view, clock, startedAtMs, version }));
 
   const restore = async () => {
@@ -75,6 +79,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       await node.drain(config.drainGraceMs);
       await membership.release();
       health.close();
+      links.close();
       await server.shutdown(SHUTDOWN_GRACE_MS);
     },
     close: () => member.close(),
