@@ -84,7 +84,15 @@ export class Member {
 
   /** Stays in the cluster and in step with it until `signal` aborts. */
   run(membership: Membership, signal: AbortSignal): Promise<void> {
-    return runGroup([(each) => membership.run(each), (each) => feedView(this, each)], signal);
+    const { registry, view, clock, random, logger } = this;
+    const deps = { registry, view, clock, random, logger };
+    return runGroup(
+      [
+        (each) => membership.run(each),
+        (each) => feedView({ ...deps, isRecovering: () => membership.isRecovering || view.status().stale }, each),
+      ],
+      signal,
+    );
   }
 
   /** Resolves when the member is registered and has seen the cluster for the first time. */

@@ -37,6 +37,8 @@ export interface MembershipOptions {
 const BATCH = 100;
 const RPC_TIMEOUT_MS = 5_000;
 const BACKOFF = { initialMs: 100, capMs: 2_000 };
+/** After an outage, all others have registered again within this: they try each 2 s at the latest. */
+const RECOVERY_MS = 3_000;
 /** Renewals in the life of a lease: two may be lost. */
 const RENEWALS_PER_TTL = 3;
 
@@ -50,6 +52,8 @@ export class Membership {
   private readonly instances = new Map<string, Instance>();
   private statusIsDue = false;
   private everJoined = false;
+  private unanswered = false;
+  private answeredAgainAtMs = Number.NEGATIVE_INFINITY;
   private readonly leaving = new AbortController();
 
   /** Resolves when the process is registered for the first time. */
@@ -75,6 +79,16 @@ export class Membership {
     return this.state.kind !== 'held' || this.deps.clock.monotonicMs() >= this.state.fenceAtMs;
   }
 
+  /** Whether the registry did not answer when it was last asked: known well before the lease can have expired. */
+  get isCutOff(): boolean {
+    return this.unanswered;
+  }
+
+  /** Whether the registry does not answer, or has only just begun to again: not everybody is back in it yet. */
+  get isRecovering(): boolean {
+    return this.unanswered || this.deps.clock.monotonicMs() - this.answeredAgainAtMs < RECOVERY_MS;
+  }
+
   /** The process itself as last registered. */
   get self(): Instance {
     return this.instances.get(instanceKeyText(this.options.self)) ?? this.options.self;
@@ -93,6 +107,7 @@ export class Membership {
         this.onJoined();
         await this.keepAlive(client, leaseId, signal, () => {
           failures = 0;
+          this.answered();
         });
       } catch (error) {
         if (signal.aborted) return;
@@ -102,6 +117,7 @@ export class Membership {
           continue;
         }
         failures += 1;
+        this.unanswered = isTroupeError(error) && (error.code === 'UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED');
         if (isNews(failures, this.everJoined))
           logger.warn('registry not reached; trying on', { registry: address, reason: messageOf(error) });
         registry.turnFrom(client);
@@ -152,6 +168,11 @@ export class Membership {
     } catch (error) {
       this.deps.logger.warn('could not deregister; the lease will expire', { reason: messageOf(error) });
     }
+  }
+
+  private answered(): void {
+    if (this.unanswered) this.answeredAgainAtMs = this.deps.clock.monotonicMs();
+    this.unanswered = false;
   }
 
   private async writeStatus(): Promise<void> {

@@ -8,6 +8,7 @@ import { backoffMs } from '../resilience/backoff.js';
 import { instanceFromMessage } from '../rpc/codec/instance.js';
 import { msFromDuration } from '../rpc/codec/time.js';
 import type { Logger } from '../telemetry/logger.js';
+import { HeldRemovals } from './held-removals.js';
 import type { RegistrySession } from './registry-session.js';
 import type { ClusterView, ViewChange } from './view.js';
 
@@ -21,15 +22,26 @@ export interface FeedDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Whether the control plane was away until a moment ago: then nobody is dropped yet. */
+  readonly isRecovering: () => boolean;
 }
 
 /** Keeps a view in step with the registry until `signal` aborts: snapshot, then changes, resumed where they broke off. */
 export async function feedView(deps: FeedDeps, signal: AbortSignal): Promise<void> {
+  const removals = new HeldRemovals(deps.view, deps.clock, deps.isRecovering);
+  try {
+    await followAlways(deps, removals, signal);
+  } finally {
+    removals.close();
+  }
+}
+
+async function followAlways(deps: FeedDeps, removals: HeldRemovals, signal: AbortSignal): Promise<void> {
   let failures = 0;
   while (!signal.aborted) {
     const { client, address } = deps.registry;
     try {
-      await follow(deps, signal, () => {
+      await follow(deps, removals, signal, () => {
         if (failures > 0) deps.logger.info('registry watch is back', { registry: address });
         failures = 0;
       });
@@ -44,7 +56,12 @@ export async function feedView(deps: FeedDeps, signal: AbortSignal): Promise<voi
   }
 }
 
-async function follow({ registry, view, clock }: FeedDeps, signal: AbortSignal, onMessage: () => void): Promise<void> {
+async function follow(
+  { registry, view, clock }: FeedDeps,
+  removals: HeldRemovals,
+  signal: AbortSignal,
+  onMessage: () => void,
+): Promise<void> {
   const controller = new AbortController();
   const stop = () => controller.abort(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
@@ -61,7 +78,7 @@ async function follow({ registry, view, clock }: FeedDeps, signal: AbortSignal, 
     for await (const response of registry.client.watch({ fromRevision: view.revision }, { signal: controller.signal })) {
       expectMore();
       onMessage();
-      accept(response, view, snapshot);
+      accept(response, view, removals, snapshot);
     }
     throw new TroupeError('UNAVAILABLE', 'REGISTRY_CLOSED', 'the registry ended the watch');
   } finally {
@@ -70,13 +87,13 @@ async function follow({ registry, view, clock }: FeedDeps, signal: AbortSignal, 
   }
 }
 
-function accept({ event }: WatchResponse, view: ClusterView, snapshot: Instance[]): void {
+function accept({ event }: WatchResponse, view: ClusterView, removals: HeldRemovals, snapshot: Instance[]): void {
   switch (event?.$case) {
     case 'snapshot':
       if (event.value.first) snapshot.length = 0;
       for (const message of event.value.instances) snapshot.push(instanceFromMessage(message));
       if (event.value.last) {
-        view.reset(snapshot, event.value.revision);
+        removals.reset(snapshot, event.value.revision);
         snapshot.length = 0;
       }
       return;
@@ -86,7 +103,7 @@ function accept({ event }: WatchResponse, view: ClusterView, snapshot: Instance[
         if (change?.$case === 'put') changes.push({ kind: 'put', instance: instanceFromMessage(change.value) });
         else if (change?.$case === 'removed') changes.push({ kind: 'removed', key: change.value });
       }
-      view.apply(changes, event.value.revision);
+      removals.apply(changes, event.value.revision);
       return;
     }
     case 'progress':

@@ -57,8 +57,7 @@ export class Router {
     let last: TroupeError | undefined;
     const { clock } = this.deps;
     const patientUntilMs = clock.monotonicMs() + FENCED_PATIENCE_MS;
-    const mayTryAgain = (tries: number, error: TroupeError) =>
-      tries < MAX_ATTEMPTS || (error.reason === 'NODE_FENCED' && clock.monotonicMs() < patientUntilMs);
+    const isPatient = ({ reason }: TroupeError) => reason === 'NODE_FENCED' && clock.monotonicMs() < patientUntilMs;
     let tries = 0;
     let rounds = 0;
     for (;;) {
@@ -66,8 +65,8 @@ export class Router {
       if (target === undefined) {
         // Everybody was asked. Who is full says so at once; who could not be reached may be back in a moment.
         rounds += 1;
-        if (last === undefined || last.code === 'RESOURCE_EXHAUSTED' || !(await this.pause(rounds, request, signal)))
-          throw last ?? noAgent(request);
+        if (last === undefined || last.code === 'RESOURCE_EXHAUSTED') throw last ?? noAgent(request);
+        if ((rounds >= MAX_ATTEMPTS && !isPatient(last)) || !(await this.pause(rounds, request, signal))) throw last;
         refused = undefined;
         continue;
       }
@@ -80,14 +79,14 @@ export class Router {
         const outcome = outcomeOf(error);
         if (outcome === 'answered') throw error;
         if (outcome === 'unknown' && !request.idempotent) throw outcomeUnknown(target, error);
-        if (tries >= MAX_ATTEMPTS) throw outcome === 'unknown' ? outcomeUnknown(target, error) : error;
+        if (tries >= MAX_ATTEMPTS && !isPatient(error)) throw outcome === 'unknown' ? outcomeUnknown(target, error) : error;
         last = error;
         refused ??= new Set();
         refused.add(target.key);
       } finally {
         target.load.inFlight -= 1;
       }
-      if (this.deps.clock.now() >= request.deadlineMs) throw deadlineExceeded();
+      if (clock.now() >= request.deadlineMs) throw deadlineExceeded();
     }
   }
 
@@ -131,7 +130,6 @@ export class Router {
 
   /** False when the deadline leaves no time for another round. */
   private async pause(round: number, { deadlineMs }: RouteRequest, signal: (() => AbortSignal) | undefined): Promise<boolean> {
-    if (round >= MAX_ATTEMPTS) return false;
     const ms = backoffMs(round, BACKOFF, this.deps.random);
     if (this.deps.clock.now() + ms >= deadlineMs) return false;
     await delay(ms, signal?.() ?? NEVER, this.deps.clock);

@@ -1,0 +1,65 @@
+// Agents that tell what reached them and do what a test says. Plain JavaScript against the built package, as a user writes it.
+import { setTimeout as delay } from 'node:timers/promises';
+import { defineAgent, TroupeError } from 'troupe';
+
+/** Answers with what it was given and what it knows. */
+export const echo = defineAgent({
+  kind: 'echo',
+  capabilities: ['echo'],
+  concurrency: 100,
+  mailboxCapacity: 1000,
+  run: (task, ctx) => ({
+    agent: ctx.agentId,
+    node: ctx.nodeId,
+    pid: process.pid,
+    attempt: task.attempt,
+    traceparent: ctx.traceparent ?? null,
+    remainingMs: ctx.remainingMs(),
+    input: task.payload.kind === 'json' ? task.json() : null,
+  }),
+});
+
+/** Works for `ms`, unless it is called off. */
+export const worker = defineAgent({
+  kind: 'worker',
+  capabilities: ['work'],
+  concurrency: 100,
+  mailboxCapacity: 1000,
+  run: async (task, ctx) => {
+    const { ms } = task.json();
+    await delay(ms, undefined, { signal: ctx.signal });
+    return { node: ctx.nodeId, attempt: task.attempt };
+  },
+});
+
+/** Streams a chunk each 20 ms until it is called off. */
+export const ticker = defineAgent({
+  kind: 'ticker',
+  capabilities: ['tick'],
+  concurrency: 10,
+  run: async (_task, ctx) => {
+    for (let tick = 1; ; tick++) {
+      await ctx.emit({ tick });
+      await delay(20, undefined, { signal: ctx.signal });
+    }
+  },
+});
+
+export const stubborn = defineAgent({
+  kind: 'stubborn',
+  capabilities: ['stubbornness'],
+  start: () => {
+    throw new Error('the model file is missing');
+  },
+  run: () => null,
+});
+
+export const broken = defineAgent({
+  kind: 'broken',
+  capabilities: ['breaking'],
+  concurrency: 10,
+  run: (task) => {
+    if (task.text() === 'ours') throw new TroupeError('FAILED_PRECONDITION', 'NO_MODEL', 'train it first');
+    throw new Error('the weights are corrupt');
+  },
+});
