@@ -29,7 +29,8 @@ export interface TaskCall {
 export interface LocalTasksDeps {
   readonly nodeId: string;
   readonly host: AgentHost;
-  readonly membership: Membership;
+  /** Whether the node must act as if its lease were gone. */
+  readonly membership: Pick<Membership, 'isFenced'>;
   readonly clock: Clock;
 }
 
