@@ -62,14 +62,15 @@ export class Mirror {
   async reached(revision: bigint, timeoutMs: number): Promise<void> {
     if (this.current.revision >= revision) return;
     await new Promise<void>((resolve) => {
-      const cancel = this.deps.clock.after(timeoutMs, resolve);
-      const waiter = {
-        revision,
-        resolve: () => {
-          cancel();
-          resolve();
-        },
+      const end = () => {
+        cancel();
+        resolve();
       };
+      const waiter = { revision, resolve: end };
+      const cancel = this.deps.clock.after(timeoutMs, () => {
+        this.waiting = this.waiting.filter((each) => each !== waiter);
+        end();
+      });
       this.waiting.push(waiter);
     });
   }
@@ -77,16 +78,19 @@ export class Mirror {
   /** Follows the store until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
+    let isListed = false;
     while (!signal.aborted) {
       try {
-        if (this.current.revision === 0n) await this.list(signal);
-        failures = 0;
-        await this.follow(signal);
+        if (!isListed) await this.list(signal);
+        isListed = true;
+        await this.follow(signal, () => {
+          failures = 0;
+        });
       } catch (error) {
         if (signal.aborted) return;
         if (isTroupeError(error, 'COMPACTED')) {
           this.deps.logger.warn('the watch fell behind the compaction of the store; listing anew');
-          await this.list(signal).catch(() => undefined);
+          isListed = false;
           continue;
         }
         failures += 1;
@@ -97,9 +101,10 @@ export class Mirror {
     }
   }
 
-  private async follow(signal: AbortSignal): Promise<void> {
+  private async follow(signal: AbortSignal, onEvent: () => void): Promise<void> {
     const { store, keys } = this.deps;
     for await (const event of store.watch(keys.instances(), { afterRevision: this.current.revision, signal })) {
+      onEvent();
       this.inStepAtMs = this.deps.clock.monotonicMs();
       if (event.kind === 'changes')
         this.apply(

@@ -1,5 +1,6 @@
+import { entryViolations } from '../agent/manifest.js';
 import type { Clock } from '../core/clock.js';
-import { invalidArgument, TroupeError } from '../core/errors.js';
+import { invalidArgument, invalidFields, TroupeError } from '../core/errors.js';
 import { AGENT_SERVICE, type InstanceKey, mayBecome, nextStatuses } from '../core/instance.js';
 import { Instance as InstanceMessage, InstanceStatus } from '../gen/troupe/v1/instance.js';
 import type { DeregisterRequest, RegisterRequest, UpdateInstanceRequest } from '../gen/troupe/v1/registry.js';
@@ -178,6 +179,8 @@ function changed(message: InstanceMessage, request: UpdateInstanceRequest): Inst
     if (value === '') metadata.delete(key);
     else metadata.set(key, value);
   }
+  const [tooMany] = entryViolations('metadata', metadata);
+  if (tooMany !== undefined) throw invalidFields([tooMany]);
   return {
     ...message,
     status,

@@ -1,3 +1,4 @@
+import { aborted } from '../core/abort.js';
 import { asBuffer } from '../core/bytes.js';
 import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
@@ -16,6 +17,8 @@ const MAX_HISTORY = 10_000;
 const SNAPSHOT_PART = 1_000;
 
 interface Batch {
+  /** The revision before it. */
+  readonly after: bigint;
   readonly revision: bigint;
   readonly changes: readonly StoredChange[];
 }
@@ -33,12 +36,16 @@ export class WatchHub {
   private historySize = 0;
   /** Changes after this revision are in the history. */
   private floor = 0n;
+  private last = 0n;
 
   constructor(
     private readonly mirror: Mirror,
     private readonly clock: Clock,
   ) {
-    mirror.onChange((changes, revision) => this.publish({ changes, revision }));
+    mirror.onChange((changes, revision) => {
+      this.publish({ changes, after: this.last, revision });
+      this.last = revision;
+    });
   }
 
   get watchers(): number {
@@ -81,23 +88,15 @@ export class WatchHub {
 
   /** Tells all watchers regularly how old what they have is, until `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      let cancel: () => void = () => undefined;
-      const tick = () => {
-        const progress = this.progress();
-        for (const group of this.groups.values()) for (const watcher of group.watchers) watcher.push(progress);
-        cancel = this.clock.after(PROGRESS_EVERY_MS, tick);
-      };
+    let cancel: () => void = () => undefined;
+    const tick = () => {
+      const progress = this.progress();
+      for (const group of this.groups.values()) for (const watcher of group.watchers) watcher.push(progress);
       cancel = this.clock.after(PROGRESS_EVERY_MS, tick);
-      signal.addEventListener(
-        'abort',
-        () => {
-          cancel();
-          resolve();
-        },
-        { once: true },
-      );
-    });
+    };
+    cancel = this.clock.after(PROGRESS_EVERY_MS, tick);
+    await aborted(signal);
+    cancel();
   }
 
   private publish(batch: Batch): void {
@@ -114,11 +113,11 @@ export class WatchHub {
       return;
     }
     this.history.push(batch);
-    this.historySize += batch.changes.length;
+    this.historySize += weightOf(batch);
     while (this.historySize > MAX_HISTORY) {
       const oldest = this.history.shift();
       if (oldest === undefined) break;
-      this.historySize -= oldest.changes.length;
+      this.historySize -= weightOf(oldest);
       this.floor = oldest.revision;
     }
   }
@@ -140,18 +139,23 @@ export class WatchHub {
   }
 }
 
+/** Also a batch without changes takes its place. */
+function weightOf({ changes }: Batch): number {
+  return Math.max(1, changes.length);
+}
+
 /**
  * A batch as messages. Almost always one; a large one (everything was listed anew) is cut, and all parts but the last carry the
- * revision before, so that whoever loses the stream in between gets the whole batch again.
+ * revision before the batch, so that whoever loses the stream in between gets all of it again, here or at another replica.
  */
-function* encodeBatch({ revision, changes }: Batch, service: string): Iterable<Buffer> {
+function* encodeBatch({ after, revision, changes }: Batch, service: string): Iterable<Buffer> {
   const wanted = changes.filter(
     (change) => service === '' || service === (change.kind === 'put' ? change.known.instance.service : change.key.service),
   );
   for (let from = 0; from < wanted.length; from += SNAPSHOT_PART) {
     const part = wanted.slice(from, from + SNAPSHOT_PART).map(changeMessage);
     const isLast = from + SNAPSHOT_PART >= wanted.length;
-    yield encode({ event: { $case: 'changes', value: { revision: isLast ? revision : revision - 1n, changes: part } } });
+    yield encode({ event: { $case: 'changes', value: { revision: isLast ? revision : after, changes: part } } });
   }
 }
 
