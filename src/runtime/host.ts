@@ -87,7 +87,7 @@ export class AgentHost {
       throw new TroupeError('FAILED_PRECONDITION', 'NODE_DRAINING', 'this node drains and takes no agents; deploy to another');
     const manifest = this.complete(given);
     const definition = this.kinds.get(manifest.kind) as AnyAgentDefinition;
-    if (this.activations.has(manifest.id)) throw alreadyExists(manifest.id, 'on this node');
+    if (this.activations.has(manifest.id)) throw alreadyExists(manifest.id, `on node "${this.deps.nodeId}"`);
     const activation = new Activation(definition, manifest, this.deps);
     this.activations.set(manifest.id, activation);
     try {

@@ -45,6 +45,31 @@ export const ticker = defineAgent({
   },
 });
 
+/** Streams `chunks` numbered chunks, then says that it is half done, and answers. */
+export const streamer = defineAgent({
+  kind: 'streamer',
+  capabilities: ['streaming'],
+  run: async (task, ctx) => {
+    const { chunks } = task.json();
+    for (let n = 0; n < chunks; n++) await ctx.emit({ n });
+    await ctx.progress(0.5, 'half');
+    return { chunks };
+  },
+});
+
+/** Takes only a positive `size`. */
+export const picky = defineAgent({
+  kind: 'picky',
+  capabilities: ['pickiness'],
+  config: {
+    parse: (value) => {
+      if (!(value.size > 0)) throw new Error('size must be positive');
+      return value;
+    },
+  },
+  run: (_task, ctx) => ({ size: ctx.config.size }),
+});
+
 export const stubborn = defineAgent({
   kind: 'stubborn',
   capabilities: ['stubbornness'],
