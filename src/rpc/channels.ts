@@ -52,6 +52,16 @@ export function isConnected(channel: Channel): boolean {
   return channel.getConnectivityState(false) === connectivityState.READY;
 }
 
+/** Whether the last attempt to connect failed and the next has not succeeded: it goes on by itself. */
+export function isFailing(channel: Channel): boolean {
+  return channel.getConnectivityState(true) === connectivityState.TRANSIENT_FAILURE;
+}
+
+/** What says that nothing was sent. */
+export function notConnected(address: string): TroupeError {
+  return new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `cannot connect to ${address}`, { metadata: { started: 'false' } });
+}
+
 /**
  * Resolves when the channel is connected. @throws UNAVAILABLE / NOT_CONNECTED after `timeoutMs`, or at once when the peer refuses:
  * nothing was sent, so nothing was begun.
@@ -68,7 +78,7 @@ export async function connected(channel: Channel, address: string, timeoutMs: nu
     state = channel.getConnectivityState(true);
     if (state === connectivityState.READY) return;
     if (!changed || state === connectivityState.TRANSIENT_FAILURE || state === connectivityState.SHUTDOWN) {
-      throw new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `cannot connect to ${address}`, { metadata: { started: 'false' } });
+      throw notConnected(address);
     }
   }
 }

@@ -9,7 +9,7 @@ import {
   RoutedStreamTaskRequest,
   RoutedStreamTaskResponse,
 } from '../gen/troupe/internal/v1/routed.js';
-import { type ChannelPool, connected, isConnected } from '../rpc/channels.js';
+import { type ChannelPool, connected, isConnected, isFailing, notConnected } from '../rpc/channels.js';
 import { RawClient } from '../rpc/raw-client.js';
 import type { ExecuteOptions, Execution, LocalTasks, TaskExecutor } from './executor.js';
 import { TaskLink } from './task-link.js';
@@ -122,8 +122,11 @@ export class NodeTaskExecutor implements TaskExecutor {
     return isConnected(this.channels.get(address));
   }
 
-  private connect({ address }: Link, { deadlineMs }: ExecuteOptions): Promise<void> {
-    return connected(this.channels.get(address), address, Math.min(CONNECT_TIMEOUT_MS, deadlineMs - Date.now()));
+  /** A node that could not be reached a moment ago is left for another at once. */
+  private async connect({ address }: Link, { deadlineMs }: ExecuteOptions): Promise<void> {
+    const channel = this.channels.get(address);
+    if (isFailing(channel)) throw notConnected(address);
+    await connected(channel, address, Math.min(CONNECT_TIMEOUT_MS, deadlineMs - this.clock.now()));
   }
 
   /** Calls back if the node is lost. Returns how to call that off. */
