@@ -50,6 +50,8 @@ const RENEWALS_PER_TTL = 3;
 export class Membership {
   private state: LeaseState = { kind: 'joining' };
   private readonly instances = new Map<string, Instance>();
+  /** Removed here, but maybe not in the registry yet. */
+  private readonly removalsDue = new Map<string, InstanceKey>();
   private statusIsDue = false;
   private everJoined = false;
   private unanswered = false;
@@ -117,14 +119,16 @@ export class Membership {
           continue;
         }
         failures += 1;
-        this.unanswered = isTroupeError(error) && (error.code === 'UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED');
+        this.unanswered = isUnanswered(error);
+        if (isTroupeError(error, 'ALREADY_REGISTERED')) {
+          if (failures === 1) logger.warn('the id is taken; trying on until it is free', { reason: messageOf(error) });
+          await delay(Math.min(error.retryAfterMs ?? 1_000, 1_000), signal, this.deps.clock).catch(() => undefined);
+          continue;
+        }
         if (isNews(failures, this.everJoined))
           logger.warn('registry not reached; trying on', { registry: address, reason: messageOf(error) });
         registry.turnFrom(client);
-        const wait = isTroupeError(error, 'ALREADY_REGISTERED')
-          ? Math.min(error.retryAfterMs ?? 1_000, 1_000)
-          : backoffMs(failures, BACKOFF, this.deps.random);
-        await delay(wait, signal, this.deps.clock).catch(() => undefined);
+        await delay(backoffMs(failures, BACKOFF, this.deps.random), signal, this.deps.clock).catch(() => undefined);
       }
     }
   }
@@ -132,21 +136,27 @@ export class Membership {
   /** Registers an instance and keeps it registered. @throws UNAVAILABLE / NOT_JOINED without a lease, ALREADY_EXISTS, or what the registry says. */
   async put(instance: Instance): Promise<void> {
     const leaseId = this.requireLease();
-    await this.call((client) =>
-      client.register({ instances: [instanceToMessage(instance)], leaseId }, { timeoutMs: RPC_TIMEOUT_MS }),
-    );
-    this.instances.set(instanceKeyText(instance), instance);
+    const text = instanceKeyText(instance);
+    try {
+      await this.call((client) =>
+        client.register({ instances: [instanceToMessage(instance)], leaseId }, { timeoutMs: RPC_TIMEOUT_MS }),
+      );
+    } catch (error) {
+      // Without an answer it may be registered all the same.
+      if (isUnanswered(error) && !this.instances.has(text)) this.removalsDue.set(text, instance);
+      throw error;
+    }
+    this.removalsDue.delete(text);
+    this.instances.set(text, instance);
   }
 
-  /** Removes instances and forgets them, also while the registry is away (they end with the lease or are left out of the next). */
+  /** Removes instances and forgets them, now or, while the registry is away, with the next renewal that succeeds. @throws what the registry says. */
   async remove(keys: readonly InstanceKey[]): Promise<void> {
-    for (const key of keys) this.instances.delete(instanceKeyText(key));
-    const { state } = this;
-    if (state.kind !== 'held') return;
-    for (let from = 0; from < keys.length; from += BATCH) {
-      const batch = keys.slice(from, from + BATCH).map(({ service, id }) => ({ service, id }));
-      await this.call((client) => client.deregister({ leaseId: state.leaseId, instances: batch }, { timeoutMs: RPC_TIMEOUT_MS }));
+    for (const key of keys) {
+      this.instances.delete(instanceKeyText(key));
+      this.removalsDue.set(instanceKeyText(key), key);
     }
+    await this.writeRemovals();
   }
 
   /** Changes the status of the process itself, now or, while the registry is away, with the next renewal that succeeds. */
@@ -188,6 +198,33 @@ export class Membership {
       this.statusIsDue = true;
       this.deps.logger.warn('status not written yet', { status, reason: messageOf(error) });
     }
+  }
+
+  private async writeRemovals(): Promise<void> {
+    const due = [...this.removalsDue.values()];
+    for (let from = 0; from < due.length; from += BATCH) await this.deregister(due.slice(from, from + BATCH));
+  }
+
+  private async deregister(keys: readonly InstanceKey[]): Promise<void> {
+    const { state } = this;
+    if (state.kind !== 'held') return;
+    const instances = keys.map(({ service, id }) => ({ service, id }));
+    try {
+      await this.call((client) => client.deregister({ leaseId: state.leaseId, instances }, { timeoutMs: RPC_TIMEOUT_MS }));
+    } catch (error) {
+      if (!isTroupeError(error, 'NOT_THE_HOLDER')) throw error;
+      // One of them is somebody else's by now.
+      if (keys.length > 1) for (const key of keys) await this.deregister([key]);
+    }
+    for (const key of keys) this.removalsDue.delete(instanceKeyText(key));
+  }
+
+  /** Makes up for what could not be written while the registry was away, or while this process was about to join. */
+  private async catchUp(): Promise<void> {
+    await this.writeStatus();
+    await this.writeRemovals().catch((error: unknown) =>
+      this.deps.logger.warn('instances not deregistered yet', { reason: messageOf(error) }),
+    );
   }
 
   private requireLease(): bigint {
@@ -277,7 +314,7 @@ export class Membership {
         onRenewed();
         const ttlMs = answer.ttl === undefined ? this.options.ttlMs : msFromDuration(answer.ttl);
         this.hold(leaseId, ttlMs, sent.atMs);
-        void this.writeStatus();
+        void this.catchUp();
         const jitter = 0.9 + this.deps.random.next() * 0.1;
         cancelTimer = clock.after((ttlMs / RENEWALS_PER_TTL) * jitter, renew);
       }
@@ -290,6 +327,7 @@ export class Membership {
   }
 
   private hold(leaseId: bigint, ttlMs: number, sentAtMs: number): void {
+    if (this.state.kind === 'released') return;
     this.state = { kind: 'held', leaseId, ttlMs, fenceAtMs: sentAtMs + ttlMs - fenceMarginMs(ttlMs) };
   }
 }
@@ -297,6 +335,10 @@ export class Membership {
 /** Who loses the registry is told at once; who has just started may have been faster than the registry, which is no news for a second or two. */
 function isNews(failures: number, everJoined: boolean): boolean {
   return failures === (everJoined ? 1 : 5);
+}
+
+function isUnanswered(error: unknown): boolean {
+  return isTroupeError(error) && (error.code === 'UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED');
 }
 
 /** For the drift between two clocks that measure the same life, and the time from looking at the fence to acting on it. */
