@@ -1,6 +1,6 @@
 import { delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
-import { messageOf, TroupeError } from '../core/errors.js';
+import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
 import type { Instance } from '../core/instance.js';
 import type { Random } from '../core/random.js';
 import type { WatchResponse } from '../gen/troupe/v1/registry.js';
@@ -50,7 +50,8 @@ async function followAlways(deps: FeedDeps, removals: HeldRemovals, signal: Abor
       failures += 1;
       if (failures === (deps.view.revision > 0n ? 1 : 5))
         deps.logger.warn('registry watch lost; serving what is known', { registry: address, reason: messageOf(error) });
-      deps.registry.turnFrom(client);
+      if (isTroupeError(error, 'REGISTRY_SILENT')) deps.registry.abandon(client);
+      else deps.registry.turnFrom(client);
       await delay(backoffMs(failures, BACKOFF, deps.random), signal, deps.clock).catch(() => undefined);
     }
   }
