@@ -39,7 +39,7 @@ export class NodeTaskExecutor implements TaskExecutor {
 
   constructor(
     private readonly channels: ChannelPool,
-    view: ClusterView,
+    private readonly view: ClusterView,
     private readonly clock: Clock,
     private readonly local?: LocalTasks,
   ) {
@@ -72,7 +72,10 @@ export class NodeTaskExecutor implements TaskExecutor {
         execution.response.then(resolve, reject).finally(forget);
       };
       if (this.isReady(link)) begin();
-      else this.connect(link, options).then(() => (cancelled ? reject(cancelledBefore()) : begin()), reject);
+      else
+        this.connect(link, options)
+          .then(() => (cancelled ? reject(cancelledBefore()) : begin()))
+          .catch(reject);
     });
     return {
       response,
@@ -144,14 +147,22 @@ export class NodeTaskExecutor implements TaskExecutor {
   private lose(nodeId: string, address: string): void {
     const calls = this.underWay.get(nodeId);
     this.underWay.delete(nodeId);
-    const link = this.links.get(address);
-    this.links.delete(address);
     const error = new TroupeError('UNAVAILABLE', 'NODE_LOST', `node "${nodeId}" left the cluster while it had the task`, {
       metadata: { node_id: nodeId },
     });
     for (const onLost of calls ?? []) onLost(error);
+    if (this.isInUse(address)) return;
+    const link = this.links.get(address);
+    this.links.delete(address);
     link?.tasks.close(error);
     this.channels.drop(address);
+  }
+
+  /** Whether another node is there by now: one that was restarted under another name, before the lease of the old one ended. */
+  private isInUse(address: string): boolean {
+    for (const { instance } of this.view.catalog.ofService(NODE_SERVICE))
+      if (endpointText(instance.endpoint) === address) return true;
+    return false;
   }
 }
 

@@ -1,0 +1,174 @@
+import { create, createFileRegistry, type DescField, type DescMessage, fromBinary, type Registry } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { descriptorSetBase64 } from '../../src/gen/descriptors.js';
+import * as routed from '../../src/gen/troupe/internal/v1/routed.js';
+import * as node from '../../src/gen/troupe/v1/node.js';
+import { type Payload, Payload as PayloadMessage } from '../../src/gen/troupe/v1/payload.js';
+import * as task from '../../src/gen/troupe/v1/task.js';
+import * as tasks from '../../src/gen/troupe/v1/tasks.js';
+import type { MessageType } from '../../src/rpc/service.js';
+
+const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(descriptorSetBase64, 'base64')));
+
+/** Every message of routed.proto that claims to be a twin, by the file itself: none can be forgotten. */
+const TWINS = [...messagesOf(registry, 'troupe/internal/v1/routed.proto')].map((twin) => twin.name);
+
+function* messagesOf(all: ReturnType<typeof createFileRegistry>, file: string): Iterable<DescMessage> {
+  yield* all.getFile(file)?.messages ?? [];
+}
+
+function messageOf(all: Registry, name: string): DescMessage {
+  const found = all.getMessage(name);
+  if (found === undefined) throw new Error(`no message ${name}`);
+  return found;
+}
+
+/** How a field looks on the wire; a payload, which only its ends look into, is the same whether a message or bytes. */
+function shapeOf(field: DescField): unknown {
+  const { number, name, fieldKind } = field;
+  const base = { number, name, oneof: field.oneof?.name };
+  if (fieldKind === 'message') {
+    if (field.message.typeName === 'troupe.v1.Payload') return { ...base, kind: 'payload' };
+    return { ...base, kind: 'message', message: field.message.typeName.replace('troupe.internal.v1.Routed', 'troupe.v1.') };
+  }
+  if (fieldKind === 'scalar' && name === 'payload') return { ...base, kind: field.scalar === 12 ? 'payload' : field.scalar };
+  if (fieldKind === 'scalar') return { ...base, kind: field.scalar };
+  if (fieldKind === 'enum') return { ...base, kind: field.enum.typeName };
+  if (fieldKind === 'list') return { ...base, kind: 'list', item: field.listKind, scalar: field.scalar, packed: field.packed };
+  return { ...base, kind: 'map', key: field.mapKey, value: field.mapKind, scalar: field.scalar };
+}
+
+describe('the twins of routed.proto', () => {
+  it('are all that the file holds, and there are some', () => {
+    expect(TWINS.length).toBeGreaterThanOrEqual(12);
+    for (const name of TWINS) expect(name).toMatch(/^Routed/);
+  });
+
+  it.each(TWINS)('%s has the fields of its original: numbers, names, types', (name) => {
+    const twin = messageOf(registry, `troupe.internal.v1.${name}`);
+    const original = messageOf(registry, `troupe.v1.${name.replace(/^Routed/, '')}`);
+    expect(twin.fields.map(shapeOf)).toEqual(original.fields.map(shapeOf));
+    expect(create(twin).$typeName).toBe(twin.typeName);
+  });
+});
+
+const text = fc.string({ unit: 'grapheme', maxLength: 12 });
+const number = fc.nat({ max: 1_000_000 });
+const time = fc.date({ min: new Date('1970-01-01'), max: new Date('2200-01-01'), noInvalidDate: true });
+const duration = fc.record({ seconds: fc.bigInt({ min: 0n, max: 10_000n }), nanos: fc.nat({ max: 999_999_999 }) });
+const sequence = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+
+const anyPayload = fc.record({
+  content: maybe(
+    fc.oneof(
+      fc
+        .jsonValue()
+        .filter((value) => !JSON.stringify(value).includes('__proto__'))
+        .map((value) => ({ $case: 'json' as const, value })),
+      text.map((value) => ({ $case: 'text' as const, value })),
+      fc.uint8Array({ maxLength: 20 }).map((value) => ({ $case: 'data' as const, value: Buffer.from(value) })),
+    ),
+  ),
+  contentType: text,
+}) as fc.Arbitrary<Payload>;
+/** One that holds nothing at all is left out by the twin, see below. */
+const payload = anyPayload.filter(({ content, contentType }) => content !== undefined || contentType !== '');
+
+const aTask = fc.record({
+  id: text,
+  requiredCapabilities: fc.array(text, { maxLength: 3 }),
+  agentId: text,
+  payload: maybe(payload),
+  deadline: maybe(time),
+  strategy: fc.constantFrom(0, 1, 2, 3),
+  idempotent: fc.boolean(),
+  labels: fc.array(fc.tuple(text, text), { maxLength: 3 }).map((entries) => new Map(entries)),
+});
+const aResult = fc.record({
+  taskId: text,
+  agentId: text,
+  nodeId: text,
+  payload: maybe(payload),
+  attempt: number,
+  duration: maybe(duration),
+  state: fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 7),
+});
+const aChunk = fc.record({ sequence, payload: maybe(payload) });
+const progress = fc.record({ fraction: fc.double({ noNaN: true }), note: text });
+const wasRouted = fc.record({ agentId: text, nodeId: text, attempt: number });
+const load = fc.record({ inFlight: number, queued: number });
+const cased = <C extends string, T>($case: C, arbitrary: fc.Arbitrary<T>) => arbitrary.map((value) => ({ $case, value }));
+const streamed = [
+  cased('routed', wasRouted),
+  cased('chunk', aChunk),
+  cased('progress', progress),
+  cased('result', aResult),
+] as const;
+const anEvent = fc.record({
+  taskId: text,
+  cursor: sequence,
+  time: maybe(time),
+  event: maybe(fc.oneof(cased('accepted', fc.constant({})), ...streamed)),
+});
+const execute = fc.record({ task: maybe(aTask), attempt: number, routerIsolated: fc.boolean() });
+
+interface Pair {
+  readonly original: MessageType<unknown>;
+  readonly twin: MessageType<unknown>;
+  readonly arbitrary: fc.Arbitrary<unknown>;
+}
+
+const pair = <T>(original: MessageType<T>, twin: unknown, arbitrary: fc.Arbitrary<unknown>): Pair => ({
+  original: original as MessageType<unknown>,
+  twin: twin as MessageType<unknown>,
+  arbitrary,
+});
+
+const PAIRS: Readonly<Record<string, Pair>> = {
+  RoutedTask: pair(task.Task, routed.RoutedTask, aTask),
+  RoutedTaskResult: pair(task.TaskResult, routed.RoutedTaskResult, aResult),
+  RoutedTaskChunk: pair(task.TaskChunk, routed.RoutedTaskChunk, aChunk),
+  RoutedTaskEvent: pair(task.TaskEvent, routed.RoutedTaskEvent, anEvent),
+  RoutedRunRequest: pair(tasks.RunRequest, routed.RoutedRunRequest, fc.record({ task: maybe(aTask) })),
+  RoutedRunResponse: pair(tasks.RunResponse, routed.RoutedRunResponse, fc.record({ result: maybe(aResult) })),
+  RoutedRunStreamRequest: pair(tasks.RunStreamRequest, routed.RoutedRunStreamRequest, fc.record({ task: maybe(aTask) })),
+  RoutedRunStreamResponse: pair(tasks.RunStreamResponse, routed.RoutedRunStreamResponse, fc.record({ event: maybe(anEvent) })),
+  RoutedExecuteTaskRequest: pair(node.ExecuteTaskRequest, routed.RoutedExecuteTaskRequest, execute),
+  RoutedExecuteTaskResponse: pair(
+    node.ExecuteTaskResponse,
+    routed.RoutedExecuteTaskResponse,
+    fc.record({ result: maybe(aResult), load: maybe(load) }),
+  ),
+  RoutedStreamTaskRequest: pair(node.StreamTaskRequest, routed.RoutedStreamTaskRequest, execute),
+  RoutedStreamTaskResponse: pair(
+    node.StreamTaskResponse,
+    routed.RoutedStreamTaskResponse,
+    fc.record({ event: maybe(fc.oneof(...streamed)) }),
+  ),
+};
+
+describe('what goes through a twin', () => {
+  it('is tested for each of them', () => {
+    expect(Object.keys(PAIRS).sort()).toEqual([...TWINS].sort());
+  });
+
+  it.each(Object.keys(PAIRS))('%s comes out as it went in', (name) => {
+    const { original, twin, arbitrary } = PAIRS[name] ?? pair(PayloadMessage, PayloadMessage, payload);
+    fc.assert(
+      fc.property(arbitrary, (message) => {
+        const bytes = original.encode(message).finish();
+        const through = twin.encode(twin.decode(bytes)).finish();
+        expect(original.decode(through)).toEqual(original.decode(bytes));
+      }),
+    );
+  });
+
+  it('may lose only a payload that holds nothing: absent and empty mean the same', () => {
+    const bytes = task.Task.encode(task.Task.fromPartial({ id: 'a', payload: {} })).finish();
+    const through = task.Task.decode(routed.RoutedTask.encode(routed.RoutedTask.decode(bytes)).finish());
+    expect(through).toEqual(task.Task.fromPartial({ id: 'a' }));
+  });
+});
