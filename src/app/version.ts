@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 
-const manifest = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-  readonly version: string;
-};
+/** By the package's own name, so that it is found from the sources as from what is built of them. */
+const manifest = createRequire(import.meta.url)('troupe/package.json') as { readonly version: string };
 
 /** The version of Troupe that runs. */
 export const VERSION = manifest.version;

@@ -60,15 +60,6 @@ describe('printError', () => {
     expect(printed(new Error('a\nb\u001b[2Jc'))).toBe('error: a b [2Jc\n');
   });
 
-  test('leaves out where grpc-js says the time went', () => {
-    const error = new TroupeError(
-      'DEADLINE_EXCEEDED',
-      'DEADLINE_EXCEEDED',
-      'Deadline exceeded after 0.5s,LB pick: 0.001s,remote_addr=x',
-    );
-    expect(printed(error)).toBe('error: Deadline exceeded after 0.5s (DEADLINE_EXCEEDED)\n');
-  });
-
   test('says nothing for an exit code', () => {
     expect(printed(new ExitError(1))).toBe('');
   });

@@ -125,4 +125,9 @@ describe('status mapping', () => {
     expect(fromServiceError(new Error('oops'))).toMatchObject({ code: 'UNKNOWN', message: 'oops' });
     expect(fromServiceError(undefined)).toMatchObject({ code: 'UNKNOWN' });
   });
+
+  it('leaves out of a passed deadline where grpc-js says the time went', () => {
+    const details = 'Deadline exceeded after 0.5s,LB pick: 0.001s,remote_addr=x';
+    expect(fromServiceError({ code: status.DEADLINE_EXCEEDED, details }).message).toBe('Deadline exceeded after 0.5s');
+  });
 });
