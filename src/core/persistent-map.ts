@@ -31,23 +31,24 @@ export class PersistentMap<V> {
 
   /** A copy with `changes` made: a value puts, undefined removes. */
   with(changes: Iterable<readonly [string, V | undefined]>): PersistentMap<V> {
-    const copied: (Map<string, V> | undefined)[] = [];
+    const shards = this.shards.slice();
     let size = this.size;
-    const from = this.shards;
+    let isChanged = false;
     for (const [key, value] of changes) {
-      const index = shardOf(key, from.length);
-      let shard = copied[index];
-      if (shard === undefined) {
-        shard = new Map(from[index]);
-        copied[index] = shard;
+      const index = shardOf(key, shards.length);
+      const shared = this.shards[index];
+      let shard = shards[index];
+      if (shard === undefined || shard === shared) {
+        shard = new Map(shared);
+        shards[index] = shard;
       }
+      isChanged = true;
       size -= shard.size;
       if (value === undefined) shard.delete(key);
       else shard.set(key, value);
       size += shard.size;
     }
-    if (copied.length === 0) return this;
-    const shards = from.map((shard, index) => copied[index] ?? shard);
+    if (!isChanged) return this;
     return new PersistentMap(size > shards.length * GROW_AT ? grown(shards, size) : shards, size);
   }
 }

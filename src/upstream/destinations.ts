@@ -2,6 +2,7 @@ import type { Picker, PickerMemory } from '../balancer/picker.js';
 import { type StrategyName, strategies } from '../balancer/strategies.js';
 import { AGENT_SERVICE } from '../core/instance.js';
 import { type Random, randomInt } from '../core/random.js';
+import type { Catalog } from '../discovery/catalog.js';
 import type { ClusterView, Target } from '../discovery/view.js';
 
 /** Capability sets whose pickers are kept; beyond it the cache starts anew. */
@@ -9,10 +10,12 @@ const MAX_DESTINATIONS = 10_000;
 const MAX_FIRST_TURN = 1_000_000;
 
 interface Destination {
+  /** The catalog for which it was last found current: until the next change of the cluster nothing needs to be looked up. */
+  catalog: Catalog<Target>;
   /** The catalog's lists from which the picker was built: as long as these are the same arrays, so is the picker. */
-  lists: readonly (readonly Target[])[];
-  picker: Picker<Target>;
-  matching: number;
+  readonly lists: readonly (readonly Target[])[];
+  readonly picker: Picker<Target>;
+  readonly matching: number;
   readonly memory: PickerMemory;
 }
 
@@ -34,7 +37,11 @@ export class Destinations {
     const capabilities = given.length === 1 ? given : [...given].sort();
     const key = `${strategy} ${capabilities.join(' ')}`;
     const known = this.destinations.get(key);
-    if (known !== undefined && this.isCurrent(known, capabilities)) return known;
+    if (known?.catalog === this.view.catalog) return known;
+    if (known !== undefined && this.isCurrent(known, capabilities)) {
+      known.catalog = this.view.catalog;
+      return known;
+    }
     return this.build(key, known, capabilities, strategy);
   }
 
@@ -49,11 +56,12 @@ export class Destinations {
     capabilities: readonly string[],
     strategy: StrategyName,
   ): Destination {
-    const lists = capabilities.map((capability) => this.view.catalog.withCapability(capability));
+    const { catalog } = this.view;
+    const lists = capabilities.map((capability) => catalog.withCapability(capability));
     const matching = intersection(lists, capabilities);
     const memory = known?.memory ?? { turn: randomInt(this.random, MAX_FIRST_TURN) };
     const picker = strategies[strategy](eligible(matching), { random: this.random, memory });
-    const destination = { lists, picker, matching: matching.length, memory };
+    const destination = { catalog, lists, picker, matching: matching.length, memory };
     if (this.destinations.size >= MAX_DESTINATIONS) this.destinations = new Map();
     this.destinations.set(key, destination);
     return destination;
@@ -68,6 +76,7 @@ function intersection(lists: readonly (readonly Target[])[], capabilities: reado
 
 /** Those that are UP; where there are none, those that are DEGRADED. */
 function eligible(targets: readonly Target[]): readonly Target[] {
+  if (targets.every(({ instance }) => instance.status === 'up')) return targets;
   const up = targets.filter(({ instance }) => instance.status === 'up');
   return up.length > 0 ? up : targets.filter(({ instance }) => instance.status === 'degraded');
 }
