@@ -7,12 +7,13 @@ import type { Handlers } from '../rpc/service.js';
 import { outcomeOf } from '../upstream/outcome.js';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
-/** Replicas that are tried with a call that was certainly not sent. */
+/** Replicas that are tried with a call that only reads, or was certainly not sent. */
 const MAX_TRIES = 3;
 
 /** The Registry service of a gateway: every call goes to a registry replica that answers. */
 export function registryForward(session: RegistrySession): Handlers<typeof RegistryDefinition> {
-  const unary = <Request, Response>(
+  const forward = <Request, Response>(
+    isRead: boolean,
     pick: (client: RegistryClient) => (request: Request, options: TimeoutOption & { signal: AbortSignal }) => Promise<Response>,
   ) => {
     return async (request: Request, call: Call): Promise<Response> => {
@@ -24,7 +25,7 @@ export function registryForward(session: RegistrySession): Handlers<typeof Regis
         } catch (error) {
           if (!(error instanceof TroupeError) || error.code !== 'UNAVAILABLE' || error.reason !== 'UNAVAILABLE') throw error;
           session.turnFrom(client);
-          if (outcomeOf(error) !== 'not_started' || tries >= MAX_TRIES) throw registryUnavailable(error);
+          if ((!isRead && outcomeOf(error) !== 'not_started') || tries >= MAX_TRIES) throw registryUnavailable(error);
         }
       }
     };
@@ -42,13 +43,13 @@ export function registryForward(session: RegistrySession): Handlers<typeof Regis
     }
   };
   return {
-    register: unary((client) => client.register),
-    deregister: unary((client) => client.deregister),
-    updateInstance: unary((client) => client.updateInstance),
-    getInstance: unary((client) => client.getInstance),
-    listInstances: unary((client) => client.listInstances),
-    discover: unary((client) => client.discover),
-    getStats: unary((client) => client.getStats),
+    register: forward(false, (client) => client.register),
+    deregister: forward(false, (client) => client.deregister),
+    updateInstance: forward(false, (client) => client.updateInstance),
+    getInstance: forward(true, (client) => client.getInstance),
+    listInstances: forward(true, (client) => client.listInstances),
+    discover: forward(true, (client) => client.discover),
+    getStats: forward(true, (client) => client.getStats),
     keepAlive: (requests, call) => stream((client) => client.keepAlive(requests, { signal: call.signal })),
     watch: (request, call) => stream((client) => client.watch(request, { signal: call.signal })),
   };

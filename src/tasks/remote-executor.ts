@@ -1,7 +1,7 @@
 import { asBuffer } from '../core/bytes.js';
 import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
-import { endpointText, NODE_SERVICE } from '../core/instance.js';
+import { endpointText, type Instance, NODE_SERVICE } from '../core/instance.js';
 import type { ClusterView, Target } from '../discovery/view.js';
 import {
   RoutedExecuteTaskRequest,
@@ -18,6 +18,9 @@ const EXECUTE_TASK = '/troupe.v1.Node/ExecuteTask';
 const STREAM_TASK = '/troupe.v1.Node/StreamTask';
 /** A node that cannot be reached within this is left for another. */
 const CONNECT_TIMEOUT_MS = 1_000;
+/** A node that has drained leaves when its work is done: what it has to say about that may come after the news that it left. */
+const LAST_WORDS_MS = 1_000;
+const NO_CALLS: ReadonlySet<(error: TroupeError) => void> = new Set();
 
 /** Larger tasks go by a call of their own, so that small ones need not wait behind them. */
 const MAX_LINKED_BYTES = 64 * 1024;
@@ -35,6 +38,8 @@ interface Link {
 export class NodeTaskExecutor implements TaskExecutor {
   private readonly links = new Map<string, Link>();
   private readonly underWay = new Map<string, Set<(error: TroupeError) => void>>();
+  /** How to call off what shall happen about nodes that have left in order. */
+  private readonly leaving = new Set<() => void>();
   private readonly stopListening: () => void;
 
   constructor(
@@ -44,12 +49,13 @@ export class NodeTaskExecutor implements TaskExecutor {
     private readonly local?: LocalTasks,
   ) {
     this.stopListening = view.onChange((removed) => {
-      for (const { service, id, endpoint } of removed) if (service === NODE_SERVICE) this.lose(id, endpointText(endpoint));
+      for (const instance of removed) if (instance.service === NODE_SERVICE) this.left(instance);
     });
   }
 
   close(): void {
     this.stopListening();
+    for (const cancel of this.leaving) cancel();
     for (const { tasks } of this.links.values()) tasks.close(new TroupeError('CANCELLED', 'CANCELLED', 'this process ends'));
     this.links.clear();
   }
@@ -144,13 +150,26 @@ export class NodeTaskExecutor implements TaskExecutor {
     return () => calls.delete(onLost);
   }
 
-  private lose(nodeId: string, address: string): void {
-    const calls = this.underWay.get(nodeId);
-    this.underWay.delete(nodeId);
+  private left({ id, endpoint, status }: Instance): void {
+    const calls = this.underWay.get(id) ?? NO_CALLS;
+    this.underWay.delete(id);
+    const lose = () => this.lose(id, endpointText(endpoint), calls);
+    if (status !== 'stopping') {
+      lose();
+      return;
+    }
+    const cancel = this.clock.after(LAST_WORDS_MS, () => {
+      this.leaving.delete(cancel);
+      lose();
+    });
+    this.leaving.add(cancel);
+  }
+
+  private lose(nodeId: string, address: string, calls: ReadonlySet<(error: TroupeError) => void>): void {
     const error = new TroupeError('UNAVAILABLE', 'NODE_LOST', `node "${nodeId}" left the cluster while it had the task`, {
       metadata: { node_id: nodeId },
     });
-    for (const onLost of calls ?? []) onLost(error);
+    for (const onLost of calls) onLost(error);
     if (this.isInUse(address)) return;
     const link = this.links.get(address);
     this.links.delete(address);
