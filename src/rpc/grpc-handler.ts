@@ -153,8 +153,18 @@ class StrictReader extends BinaryReader {
   }
 }
 
+/** Generated code takes an end of a group, or a field number of 0, for the end of the message, and the rest for nothing. */
+function checkFields(bytes: Buffer): void {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    reader.skip(wireType, field);
+  }
+}
+
 function decode(type: MessageType<unknown>, bytes: Buffer): unknown {
   try {
+    checkFields(bytes);
     return type.decode(new StrictReader(bytes));
   } catch (error) {
     throw new TroupeError('INVALID_ARGUMENT', 'MALFORMED_MESSAGE', `the message cannot be decoded: ${messageOf(error)}`, {
