@@ -7,11 +7,20 @@ export class FlowQueue<T> implements AsyncIterable<T> {
   private wakeProducers: (() => void)[] = [];
   private end: { readonly error: unknown } | 'closed' | undefined;
 
-  constructor(private readonly limit: number) {}
+  /** A producer that does not wait, and gets `most` items ahead, ends the queue with `onOverflow()`. */
+  constructor(
+    private readonly limit: number,
+    private readonly most: number,
+    private readonly onOverflow: () => Error,
+  ) {}
 
   /** Resolves when there is room again, or nobody reads any more. */
   async send(item: T): Promise<void> {
     if (this.end !== undefined) return;
+    if (this.items.size >= this.most) {
+      this.fail(this.onOverflow());
+      return;
+    }
     this.items.push(item);
     this.wake();
     while (this.items.size >= this.limit && this.end === undefined) {

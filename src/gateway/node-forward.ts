@@ -1,10 +1,16 @@
+import { Metadata } from 'nice-grpc';
+import type { Clock } from '../core/clock.js';
+import { effectiveDeadline } from '../core/deadline.js';
 import { invalidArgument, TroupeError } from '../core/errors.js';
 import { AGENT_SERVICE, endpointText, type Instance, NODE_SERVICE } from '../core/instance.js';
 import { memberStatus, type StatusDeps } from '../discovery/member-status.js';
+import type { Duration } from '../gen/google/protobuf/duration.js';
 import { NodeDefinition } from '../gen/troupe/v1/node.js';
+import type { Task } from '../gen/troupe/v1/task.js';
 import type { Call } from '../rpc/call.js';
 import type { ChannelPool } from '../rpc/channels.js';
 import { createClient } from '../rpc/client.js';
+import { msFromDuration } from '../rpc/codec/time.js';
 import type { Handlers } from '../rpc/service.js';
 import { leastLoadedNode } from './placement.js';
 
@@ -12,7 +18,11 @@ export interface NodeForwardDeps extends StatusDeps {
   readonly channels: ChannelPool;
 }
 
+/** Of a call whose caller gave no deadline, beside the grace that it asks for. */
 const DEFAULT_TIMEOUT_MS = 30_000;
+/** What nodes grant where a call asks for none. */
+const UNDEPLOY_GRACE_MS = 10_000;
+const DRAIN_GRACE_MS = 20_000;
 /** A change answers when this gateway's view shows it, so that the next call sees it; or after this. */
 const OWN_CHANGES_MS = 2_000;
 
@@ -52,7 +62,10 @@ export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefiniti
     },
     async undeployAgent(request, call) {
       const { agentId } = request;
-      const response = await clientOf(nodeOfAgent('agent_id', agentId)).undeployAgent(request, options(call));
+      const response = await clientOf(nodeOfAgent('agent_id', agentId)).undeployAgent(
+        request,
+        options(call, graceOf(request, UNDEPLOY_GRACE_MS)),
+      );
       await view.until(() => !hasAgent(agentId), OWN_CHANGES_MS);
       return response;
     },
@@ -61,17 +74,38 @@ export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefiniti
       request.nodeId === '' || request.nodeId === deps.membership.self.id
         ? memberStatus(deps)
         : clientOf(nodeById(request.nodeId)).getStatus(request, options(call)),
-    drain: (request, call) => clientOf(nodeById(request.nodeId)).drain(request, options(call)),
-    executeTask: (request, call) =>
-      clientOf(nodeOfAgent('task.agent_id', request.task?.agentId ?? '')).executeTask(request, options(call)),
-    streamTask: (request, call) =>
-      clientOf(nodeOfAgent('task.agent_id', request.task?.agentId ?? '')).streamTask(request, { signal: call.signal }),
+    drain: (request, call) => clientOf(nodeById(request.nodeId)).drain(request, options(call, graceOf(request, DRAIN_GRACE_MS))),
+    executeTask: (request, call) => {
+      const node = nodeOfAgent('task.agent_id', request.task?.agentId ?? '');
+      return clientOf(node).executeTask(...forwarded(request, call, deps.clock));
+    },
+    streamTask: (request, call) => {
+      const node = nodeOfAgent('task.agent_id', request.task?.agentId ?? '');
+      return clientOf(node).streamTask(...forwarded(request, call, deps.clock));
+    },
   };
+
+  function options(call: Call, graceMs = 0) {
+    const given = Number.isFinite(call.deadlineMs);
+    return {
+      timeoutMs: given ? Math.max(1, call.deadlineMs - deps.clock.now()) : DEFAULT_TIMEOUT_MS + graceMs,
+      signal: call.signal,
+    };
+  }
 }
 
-function options(call: Call) {
-  return {
-    timeoutMs: Number.isFinite(call.deadlineMs) ? Math.max(1, call.deadlineMs - Date.now()) : DEFAULT_TIMEOUT_MS,
-    signal: call.signal,
-  };
+/** A request with the deadline of its call, which does not travel otherwise, and its trace. */
+function forwarded<R extends { task: Task | undefined }>(request: R, call: Call, clock: Clock) {
+  const deadlineMs = effectiveDeadline(clock.now(), call.deadlineMs, request.task?.deadline?.getTime());
+  const task = request.task === undefined ? undefined : { ...request.task, deadline: new Date(deadlineMs) };
+  const traceparent = call.header('traceparent');
+  const metadata = Metadata(traceparent === undefined ? {} : { traceparent });
+  return [
+    { ...request, task },
+    { timeoutMs: Math.max(1, deadlineMs - clock.now()), signal: call.signal, metadata },
+  ] as const;
+}
+
+function graceOf({ grace }: { readonly grace?: Duration | undefined }, fallbackMs: number): number {
+  return grace === undefined ? fallbackMs : Math.max(0, msFromDuration(grace));
 }

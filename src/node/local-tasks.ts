@@ -36,18 +36,10 @@ export interface LocalTasksDeps {
 
 /** Messages that a reader of a stream may be behind before the agent's `emit` waits. */
 const STREAM_BACKLOG = 16;
+/** Messages that an agent which does not wait for `emit` may be ahead of the reader before its stream fails. */
+const MAX_STREAM_BACKLOG = 256;
 /** What a result needs beside its payload. */
 const ENVELOPE_BYTES = 1024;
-
-const DEFAULT_DEADLINE_MS = 30_000;
-const MAX_DEADLINE_MS = 3_600_000;
-
-/** 30 s from now where a call gives no deadline, and never more than an hour. */
-export function deadlineOf(callDeadlineMs: number | undefined, clock: Clock): number {
-  const now = clock.now();
-  const given = callDeadlineMs !== undefined && Number.isFinite(callDeadlineMs);
-  return Math.min(given ? callDeadlineMs : now + DEFAULT_DEADLINE_MS, now + MAX_DEADLINE_MS);
-}
 
 /** Does tasks on the agents of this node, for callers from outside and for the router beside them. */
 export class LocalNodeTasks {
@@ -71,7 +63,7 @@ export class LocalNodeTasks {
     request: RoutedStreamTaskRequest,
     call: TaskCall & { readonly signal: AbortSignal },
   ): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
-    const queue = new FlowQueue<RoutedStreamTaskResponse>(STREAM_BACKLOG);
+    const queue = new FlowQueue<RoutedStreamTaskResponse>(STREAM_BACKLOG, MAX_STREAM_BACKLOG, streamOverflow);
     let sequence = 0n;
     const sink: TaskSink = {
       chunk: (payload) => {
@@ -101,6 +93,8 @@ export class LocalNodeTasks {
       (error: unknown) => queue.fail(error),
     );
     try {
+      // Until the agent takes it from its mailbox, the task can be refused as one that has not started.
+      await Promise.race([turn.begins, turn.result]);
       yield {
         event: {
           $case: 'routed',
@@ -164,6 +158,14 @@ export class LocalNodeTasks {
     const activation = this.deps.host.find(task?.agentId ?? '');
     return { inFlight: activation?.inFlight ?? 0, queued: activation?.queued ?? 0 };
   }
+}
+
+function streamOverflow(): TroupeError {
+  return new TroupeError(
+    'RESOURCE_EXHAUSTED',
+    'STREAM_OVERFLOW',
+    `the agent is ${MAX_STREAM_BACKLOG} chunks ahead of the reader: it must await ctx.emit() and ctx.progress()`,
+  );
 }
 
 /** @throws INTERNAL / RESULT_NOT_JSON, RESOURCE_EXHAUSTED / RESULT_TOO_LARGE: the agent's result cannot travel. */

@@ -1,3 +1,4 @@
+import { effectiveDeadline } from '../core/deadline.js';
 import { invalidArgument, invalidFields, TroupeError } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
 import { memberStatus, type StatusDeps } from '../discovery/member-status.js';
@@ -17,7 +18,7 @@ import { readPage } from '../rpc/page.js';
 import { type Handlers, withTypes } from '../rpc/service.js';
 import type { AgentHost } from '../runtime/host.js';
 import { agentStatusToMessage, kindToMessage } from './agent-status.js';
-import { deadlineOf, type LocalNodeTasks, type TaskCall } from './local-tasks.js';
+import type { LocalNodeTasks, TaskCall } from './local-tasks.js';
 import type { AgentNode } from './node.js';
 
 /** Node with tasks as they came: a payload is decoded when the agent asks for it. */
@@ -65,13 +66,13 @@ export function nodeService(deps: NodeServiceDeps): Handlers<typeof RoutedNodeDe
     },
     async executeTask(request, call) {
       checkTask(request.task);
-      const { response, cancel } = tasks.execute(request, taskCall(call, deps));
+      const { response, cancel } = tasks.execute(request, taskCall(call, request.task, deps));
       call.onCancel(cancel);
       return response;
     },
     streamTask(request, call) {
       checkTask(request.task);
-      return tasks.stream(request, { ...taskCall(call, deps), signal: call.signal });
+      return tasks.stream(request, { ...taskCall(call, request.task, deps), signal: call.signal });
     },
     getStatus({ nodeId: asked }) {
       mine(asked);
@@ -93,8 +94,8 @@ export function nodeService(deps: NodeServiceDeps): Handlers<typeof RoutedNodeDe
   };
 }
 
-function taskCall(call: Call, { clock }: NodeServiceDeps): TaskCall {
-  const deadlineMs = deadlineOf(call.deadlineMs, clock);
+function taskCall(call: Call, task: RoutedTask | undefined, { clock }: NodeServiceDeps): TaskCall {
+  const deadlineMs = effectiveDeadline(clock.now(), call.deadlineMs, task?.deadline?.getTime());
   return { deadlineMs, traceparent: call.header('traceparent') };
 }
 

@@ -49,7 +49,8 @@ export class AgentNode {
   /** Takes an agent out of the registry, lets it finish, stops and forgets it. @throws NOT_FOUND. */
   async undeploy(agentId: string, graceMs: number): Promise<ActivationStatus> {
     const { host, membership, manifests, logger } = this.deps;
-    if (host.find(agentId) !== undefined) {
+    // Only of an agent that will really stop: for any other, `deactivate` says why not.
+    if (host.find(agentId)?.status().state.kind === 'running') {
       await manifests.remove(agentId);
       await membership
         .remove([{ service: AGENT_SERVICE, id: agentId }])

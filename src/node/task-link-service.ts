@@ -1,6 +1,7 @@
 import { BatchQueue } from '../core/batch-queue.js';
 import { asBuffer } from '../core/bytes.js';
 import type { Clock } from '../core/clock.js';
+import { effectiveDeadline } from '../core/deadline.js';
 import { TroupeError } from '../core/errors.js';
 import {
   type ExchangeRequest,
@@ -13,7 +14,7 @@ import type { RoutedExecuteTaskRequest } from '../gen/troupe/internal/v1/routed.
 import type { Handlers } from '../rpc/service.js';
 import { toStatusMessage } from '../rpc/status.js';
 import type { Logger } from '../telemetry/logger.js';
-import { deadlineOf, type LocalNodeTasks } from './local-tasks.js';
+import type { LocalNodeTasks } from './local-tasks.js';
 
 export interface TaskLinkDeps {
   readonly tasks: LocalNodeTasks;
@@ -86,7 +87,7 @@ class Link {
   private async execute(id: number, request: RoutedExecuteTaskRequest, traceparent: string): Promise<void> {
     try {
       const call = {
-        deadlineMs: deadlineOf(request.task?.deadline?.getTime(), this.deps.clock),
+        deadlineMs: effectiveDeadline(this.deps.clock.now(), request.task?.deadline?.getTime()),
         traceparent: traceparent === '' ? undefined : traceparent,
       };
       const { response, cancel } = this.deps.tasks.execute(request, call);

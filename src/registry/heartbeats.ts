@@ -9,6 +9,8 @@ export interface Heartbeat {
 
 /** What the store says of a lease is believed for so long. */
 const CACHE_MS = 1_000;
+/** A read does not wait longer for a store that does not answer: it tells what is known. */
+const PATIENCE_MS = 250;
 const MAX_LEASES = 100_000;
 
 interface Known {
@@ -22,6 +24,8 @@ interface Known {
  */
 export class Heartbeats {
   private readonly leasesKnown = new Map<bigint, Known>();
+  /** Leases that the store is being asked about. */
+  private readonly asking = new Set<bigint>();
 
   constructor(
     private readonly leases: Leases,
@@ -42,7 +46,8 @@ export class Heartbeats {
   /** Last renewals of these leases; a lease that is unknown, also to the store, is left out. Serves what is known while the store is away. */
   async of(leaseIds: Iterable<bigint>): Promise<ReadonlyMap<bigint, Heartbeat>> {
     const unique = [...new Set(leaseIds)];
-    await Promise.all(unique.map((leaseId) => this.refresh(leaseId)));
+    const refreshed = Promise.all(unique.map((leaseId) => this.refresh(leaseId)));
+    await Promise.race([refreshed, new Promise<void>((resolve) => this.clock.after(PATIENCE_MS, resolve))]);
     const now = this.clock.monotonicMs();
     const wall = this.clock.now();
     return new Map(
@@ -58,6 +63,8 @@ export class Heartbeats {
   private async refresh(leaseId: bigint): Promise<void> {
     const known = this.leasesKnown.get(leaseId);
     if (known !== undefined && this.clock.monotonicMs() - known.checkedAtMs < CACHE_MS) return;
+    if (this.asking.has(leaseId)) return;
+    this.asking.add(leaseId);
     try {
       const life = await this.leases.timeToLive(leaseId);
       if (life === undefined) return this.forget(leaseId);
@@ -67,6 +74,8 @@ export class Heartbeats {
       this.leasesKnown.set(leaseId, { renewedAtMs: Math.max(renewedAtMs, known?.renewedAtMs ?? renewedAtMs), checkedAtMs: now });
     } catch {
       // The store is away: what was known stays, and grows old.
+    } finally {
+      this.asking.delete(leaseId);
     }
   }
 }

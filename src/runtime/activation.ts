@@ -259,11 +259,15 @@ const NOTHING_DONE: StopReport = { finished: 0, cancelled: 0 };
  */
 function asAnswer(error: TroupeError): TroupeError {
   const { started, ...metadata } = error.metadata;
-  if (started === undefined && error.reason !== error.code) return error;
   const { code, message, violations, retryAfterMs } = error;
-  const reason = error.reason === code ? 'AGENT_ERROR' : error.reason;
+  const isOurs = error.reason !== code && !UNKNOWN_OUTCOMES.has(error.reason);
+  if (started === undefined && isOurs) return error;
+  const reason = isOurs ? error.reason : 'AGENT_ERROR';
   return new TroupeError(code, reason, message, { metadata, violations, retryAfterMs, cause: error });
 }
+
+/** Reasons by which routers know that the outcome of their own try is unknown: not for an agent to give of somebody else's. */
+const UNKNOWN_OUTCOMES: ReadonlySet<string> = new Set(['NODE_LOST', 'AGENT_STOPPED', 'NOT_CONNECTED']);
 
 /** Marks a refusal that came before the agent saw the task: routers may send it elsewhere. */
 export function notStarted(agentId: string): { readonly metadata: Readonly<Record<string, string>> } {

@@ -32,6 +32,7 @@ export class Turn {
   readonly arrivedAtMs: number;
   private state: TurnState = { kind: 'open' };
   private begun = false;
+  private onBegin: () => void = () => undefined;
   private disarm: () => void = () => undefined;
   private controller: AbortController | undefined;
   private resolve: (payload: Payload) => void = () => undefined;
@@ -64,6 +65,14 @@ export class Turn {
     return Math.max(0, this.input.deadlineMs - this.clock.now());
   }
 
+  /** Resolves when the agent takes the task from its mailbox; stays open for one that is called off before. */
+  get begins(): Promise<void> {
+    if (this.begun) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.onBegin = resolve;
+    });
+  }
+
   /** Ends the turn when its deadline passes, whether it waits or has begun. */
   watchDeadline(): void {
     const ms = this.remainingMs();
@@ -87,6 +96,7 @@ export class Turn {
     if (this.state.kind === 'open' && this.remainingMs() === 0) this.cancel(this.late());
     if (this.state.kind === 'ended') return false;
     this.begun = true;
+    this.onBegin();
     try {
       this.resolve(toPayload(await handle(new AgentTaskView(this.input), this)));
       return true;

@@ -64,7 +64,7 @@ export class NodeTaskExecutor implements TaskExecutor {
     const { nodeId } = target.instance;
     if (this.local?.nodeId === nodeId) return this.local.execute(request, options);
     const link = this.link(target);
-    const viaLink = (request.task?.payload.length ?? 0) <= MAX_LINKED_BYTES;
+    const viaLink = (request.task?.payload.length ?? 0) <= MAX_LINKED_BYTES && !link.tasks.isUnsupported;
     const send = () => (viaLink ? link.tasks.execute(request, options) : unary(link.client, request, options));
     let execution: Execution | undefined;
     let cancelled = false;
@@ -169,11 +169,12 @@ export class NodeTaskExecutor implements TaskExecutor {
     const error = new TroupeError('UNAVAILABLE', 'NODE_LOST', `node "${nodeId}" left the cluster while it had the task`, {
       metadata: { node_id: nodeId },
     });
+    // The link first: it knows what it has not sent.
+    const isInUse = this.isInUse(address);
+    if (!isInUse) this.links.get(address)?.tasks.close(error);
     for (const onLost of calls) onLost(error);
-    if (this.isInUse(address)) return;
-    const link = this.links.get(address);
+    if (isInUse) return;
     this.links.delete(address);
-    link?.tasks.close(error);
     this.channels.drop(address);
   }
 

@@ -37,12 +37,18 @@ export class TaskLink {
     | undefined;
   private lastId = 0;
   private cancelSweep: (() => void) | undefined;
+  private refused = false;
 
   constructor(
     channel: Channel,
     private readonly clock: Clock,
   ) {
     this.client = new Client('', credentials.createInsecure(), { channelOverride: channel });
+  }
+
+  /** Whether the node does not know links: one that was written against the public contract alone. */
+  get isUnsupported(): boolean {
+    return this.refused;
   }
 
   execute(request: RoutedExecuteTaskRequest, { deadlineMs, traceparent = '' }: ExecuteOptions): Execution {
@@ -118,7 +124,9 @@ export class TaskLink {
     }
     const lost = [...this.pending.values()];
     this.pending.clear();
-    for (const pending of lost) pending.reject(error);
+    if (error.code === 'UNIMPLEMENTED') this.refused = true;
+    const reason = this.refused ? notSent('the node takes no links') : error;
+    for (const pending of lost) pending.reject(reason);
   }
 
   /** One timer for all deadlines, and none while nothing is under way. */

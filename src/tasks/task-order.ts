@@ -1,14 +1,12 @@
 import { capabilityViolations, entryViolations } from '../agent/manifest.js';
 import type { StrategyName } from '../balancer/strategies.js';
+import { effectiveDeadline } from '../core/deadline.js';
 import { deadlineExceeded, type FieldViolation, invalidArgument, invalidFields } from '../core/errors.js';
 import { idViolation, newId } from '../core/ids.js';
 import type { Random } from '../core/random.js';
 import type { RoutedTask } from '../gen/troupe/internal/v1/routed.js';
 import { strategyFromMessage } from '../rpc/codec/strategy.js';
 import type { RouteRequest } from '../upstream/router.js';
-
-export const DEFAULT_DEADLINE_MS = 30_000;
-export const MAX_DEADLINE_MS = 3_600_000;
 
 /** A task that has been checked, with its id and deadline filled in, and what a router needs of it. */
 export interface TaskOrder {
@@ -30,7 +28,7 @@ export function orderTask(task: RoutedTask | undefined, context: OrderContext): 
   const strategy = strategyFromMessage(task.strategy, context.defaultStrategy);
   const violations = violationsOf(task, strategy);
   if (violations.length > 0) throw invalidFields(violations);
-  const deadlineMs = effectiveDeadline(task.deadline?.getTime(), context);
+  const deadlineMs = effectiveDeadline(context.nowMs, task.deadline?.getTime(), context.callDeadlineMs);
   if (deadlineMs <= context.nowMs) throw deadlineExceeded('task.deadline: has passed already');
   return {
     task: { ...task, id: task.id || newId('task', context.random), deadline: new Date(deadlineMs) },
@@ -42,12 +40,6 @@ export function orderTask(task: RoutedTask | undefined, context: OrderContext): 
       deadlineMs,
     },
   };
-}
-
-/** The earliest of what the caller gave, 30 s when it gave nothing, and never more than an hour from now. */
-function effectiveDeadline(taskDeadlineMs: number | undefined, { nowMs, callDeadlineMs }: OrderContext): number {
-  const given = Math.min(taskDeadlineMs ?? Number.POSITIVE_INFINITY, callDeadlineMs);
-  return Math.min(Number.isFinite(given) ? given : nowMs + DEFAULT_DEADLINE_MS, nowMs + MAX_DEADLINE_MS);
 }
 
 function violationsOf(task: RoutedTask, strategy: StrategyName | undefined): FieldViolation[] {

@@ -22,9 +22,12 @@ async function drain(queue: FlowQueue<number>): Promise<{ items: number[]; error
   }
 }
 
+const overflow = () => new Error('too far ahead');
+const flowQueue = <T>(limit: number, most = 100) => new FlowQueue<T>(limit, most, overflow);
+
 describe('FlowQueue', () => {
   it('makes a producer wait while the consumer is `limit` items behind', async () => {
-    const queue = new FlowQueue<number>(2);
+    const queue = flowQueue<number>(2);
     expect(await isDone(queue.send(1))).toBe(true);
     const second = queue.send(2);
     expect(await isDone(second)).toBe(false);
@@ -35,7 +38,7 @@ describe('FlowQueue', () => {
   });
 
   it('delivers in order, whatever the producer does', async () => {
-    const queue = new FlowQueue<number>(4);
+    const queue = flowQueue<number>(4);
     const drained = drain(queue);
     for (let i = 0; i < 100; i++) await queue.send(i);
     queue.close();
@@ -43,7 +46,7 @@ describe('FlowQueue', () => {
   });
 
   it('wakes a consumer that waits', async () => {
-    const queue = new FlowQueue<number>(4);
+    const queue = flowQueue<number>(4);
     const next = queue[Symbol.asyncIterator]().next();
     await settle();
     await queue.send(7);
@@ -52,7 +55,7 @@ describe('FlowQueue', () => {
 
   it('delivers what is queued before it closes or fails, and lets producers go', async () => {
     for (const error of [undefined, new Error('the agent failed')]) {
-      const queue = new FlowQueue<number>(1);
+      const queue = flowQueue<number>(1);
       const blocked = [queue.send(1), queue.send(2)];
       if (error === undefined) queue.close();
       else queue.fail(error);
@@ -63,14 +66,14 @@ describe('FlowQueue', () => {
   });
 
   it('fails and closes only once: the first counts', async () => {
-    const queue = new FlowQueue<number>(4);
+    const queue = flowQueue<number>(4);
     queue.close();
     queue.fail(new Error('too late'));
     expect(await drain(queue)).toEqual({ items: [] });
   });
 
   it('lets producers go when the consumer leaves', async () => {
-    const queue = new FlowQueue<number>(1);
+    const queue = flowQueue<number>(1);
     const blocked = queue.send(1);
     const second = queue.send(2);
     for await (const _ of queue) break;
@@ -79,10 +82,21 @@ describe('FlowQueue', () => {
   });
 
   it('delivers items that are undefined', async () => {
-    const queue = new FlowQueue<number | undefined>(4);
+    const queue = flowQueue<number | undefined>(4);
     await queue.send(undefined);
     await queue.send(1);
     queue.close();
     expect((await drain(queue as FlowQueue<number>)).items).toEqual([undefined, 1]);
+  });
+
+  it('ends with an error when a producer that does not wait gets too far ahead', async () => {
+    const queue = flowQueue<number>(2, 4);
+    for (let item = 0; item < 10; item++) void queue.send(item);
+    const taken: number[] = [];
+    const reading = async () => {
+      for await (const item of queue) taken.push(item);
+    };
+    await expect(reading()).rejects.toThrow('too far ahead');
+    expect(taken).toEqual([0, 1, 2, 3]);
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS } from '../../../src/core/deadline.js';
 import { RoutedTask } from '../../../src/gen/troupe/internal/v1/routed.js';
 import { Strategy } from '../../../src/gen/troupe/v1/strategy.js';
-import { DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS, orderTask } from '../../../src/tasks/task-order.js';
+import { orderTask } from '../../../src/tasks/task-order.js';
 import { seededRandom } from '../../support/seeded-random.js';
 
 const NOW = Date.UTC(2026, 0, 1);

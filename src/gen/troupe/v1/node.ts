@@ -2236,7 +2236,10 @@ export const NodeDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Refuses new work, finishes what runs, then deregisters agents and node. Answers when that is done. The process goes on until it is told to stop. */
+    /**
+     * Refuses new work, takes the agents out of the registry, finishes what runs and waits, and stops the agents. Answers when that is done. The node stays
+     * registered as STOPPING, and its process goes on until it is told to stop.
+     */
     drain: {
       name: "Drain",
       requestType: DrainRequest as typeof DrainRequest,

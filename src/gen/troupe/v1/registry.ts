@@ -162,7 +162,7 @@ export interface DiscoverRequest {
   service: string;
   /** Having all of these capabilities. */
   capabilities: string[];
-  /** How to choose; unspecified: round robin. Least connections counts what this registry handed out in the last 10 s. */
+  /** How to choose; unspecified: round robin. Least connections counts what this registry handed out in the last 10 s for the same question. */
   strategy: Strategy;
 }
 
@@ -214,9 +214,9 @@ export interface WatchSnapshot {
   last: boolean;
 }
 
-/** Changes, in the order of the store. All changes of one revision are in one message. */
+/** Changes, in the order of the store: all of one revision in one message, unless there are more than 1000. */
 export interface WatchChanges {
-  /** Store revision after them. */
+  /** The revision to resume from after them. All parts but the last of what was cut carry an earlier one, so that nothing is missed. */
   revision: bigint;
   /** The changes. */
   changes: InstanceChange[];

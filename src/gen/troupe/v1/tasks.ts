@@ -316,7 +316,7 @@ export const TasksDefinition = {
   methods: {
     /**
      * Runs a task and waits for its result. Errors: INVALID_ARGUMENT (a field is wrong), NOT_FOUND (no agent offers the
-     * capabilities, or no such agent), UNAVAILABLE (agents are there, none can be reached), RESOURCE_EXHAUSTED (all are full),
+     * capabilities, or no such agent), UNAVAILABLE (agents are there, none can be reached), RESOURCE_EXHAUSTED (all that were asked, at most five, are full),
      * DEADLINE_EXCEEDED, ABORTED with reason OUTCOME_UNKNOWN (it may have run: not repeated unless `idempotent`), or the agent's own error.
      */
     run: {
