@@ -37,17 +37,20 @@ export async function run({ rounds, quick }) {
   );
   const figures = Object.fromEntries(Object.keys(perRound[0].figures).map((name) => [name, of((one) => one.figures[name])]));
   const copyUs = of((one) => one.copyUs);
-  const targets = [SHARED_BY_MANY, SHARED_BY_ALL].map((shape) => {
-    const [kind, { p99Us }] = Object.entries(changes)
-      .filter(([name]) => name.startsWith(shape))
-      .reduce((worst, one) => (one[1].p99Us > worst[1].p99Us ? one : worst));
-    return {
-      what: `p99 of the slowest, ${kind}`,
-      target: `<= ${TARGET_MS} ms`,
-      got: `${round(p99Us / 1000)} ms`,
-      met: p99Us <= TARGET_MS * 1000,
-    };
-  });
+  const targets = [SHARED_BY_MANY, SHARED_BY_ALL].flatMap((shape) =>
+    ['p50Us', 'p99Us'].map((figure) => {
+      const [kind, times] = Object.entries(changes)
+        .filter(([name]) => name.startsWith(shape))
+        .reduce((worst, one) => (one[1][figure] > worst[1][figure] ? one : worst));
+      const ms = times[figure] / 1000;
+      return {
+        what: `${figure.slice(0, 3)}, ${kind}`,
+        target: `<= ${TARGET_MS} ms`,
+        got: `${round(ms)} ms`,
+        met: ms <= TARGET_MS,
+      };
+    }),
+  );
   writeResult('view', { settings: { rounds, nodes: NODES, agents: AGENTS }, changes, figures, copyUs, othersCores, targets });
   printTable(
     `a change among ${NODES} nodes x ${AGENTS} agents (x copying an array of ${(NODES * AGENTS) / KINDS}: ${copyUs} µs)`,
