@@ -1,26 +1,43 @@
-// Runs jest with an etcd: TROUPE_ETCD, or what install-etcd.mjs finds or gets.
+// Runs jest with an etcd: TROUPE_ETCD, or what install-etcd.mjs finds or gets; and with a grpcurl where one could be had:
+// TROUPE_GRPCURL, or what install-grpcurl.mjs finds or gets (tests of the command use `buf curl` beside it, or alone).
 // Arguments go to jest.
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { ROOT, tool } from './lib/paths.mjs';
 
-const path = etcd();
-if (path === undefined) process.exitCode = 1;
-else runJest({ ...process.env, TROUPE_ETCD: path });
+const args = process.argv.slice(2);
+const etcd = process.env.TROUPE_ETCD || installed('install-etcd.mjs');
+if (etcd === undefined) process.exitCode = 1;
+else {
+  const grpcurl = process.env.TROUPE_GRPCURL || (runsCommand() ? installed('install-grpcurl.mjs') : undefined);
+  runJest({ ...process.env, TROUPE_ETCD: etcd, ...(grpcurl === undefined ? {} : { TROUPE_GRPCURL: grpcurl }) });
+}
 
 function runJest(env) {
-  const args = ['--experimental-vm-modules', '--no-warnings=ExperimentalWarning', tool('jest'), ...process.argv.slice(2)];
-  const jest = spawn(process.execPath, args, { cwd: ROOT, stdio: 'inherit', env });
+  const jest = spawn(
+    process.execPath,
+    ['--experimental-vm-modules', '--no-warnings=ExperimentalWarning', tool('jest'), ...args],
+    {
+      cwd: ROOT,
+      stdio: 'inherit',
+      env,
+    },
+  );
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => jest.kill(signal));
   jest.on('exit', (code) => {
     process.exitCode = code ?? 1;
   });
 }
 
+/** Whether the tests of the command are among those that run. */
+function runsCommand() {
+  const paths = args.filter((arg) => arg.startsWith('test/'));
+  return paths.length === 0 || paths.some((path) => path.startsWith('test/e2e'));
+}
+
 /** The script finds one or gets one; it prints the path, and on standard error what it does. */
-function etcd() {
-  if (process.env.TROUPE_ETCD) return process.env.TROUPE_ETCD;
-  const { status, stdout } = spawnSync(process.execPath, [join('scripts', 'install-etcd.mjs')], {
+function installed(script) {
+  const { status, stdout } = spawnSync(process.execPath, [join('scripts', script)], {
     cwd: ROOT,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
