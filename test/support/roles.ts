@@ -2,7 +2,6 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type ConnectOptions, connect, type TroupeClient } from '../../src/client/client.js';
 import { cleanUp } from './clean-up.js';
-import { eventually } from './eventually.js';
 import { type ProcessOptions, ROOT, startTroupe, type TestProcess } from './processes.js';
 
 /** The module of the agents that tests use. */
@@ -48,19 +47,6 @@ export function client(address: string, options: ConnectOptions = {}): TroupeCli
   const opened = connect(address, options);
   cleanUp(() => opened.close());
   return opened;
-}
-
-/** Resolves when a gateway or node has seen that all of `ids` are there (nodes and agents alike, by id), UP. */
-export async function sees(address: string, ...ids: readonly string[]): Promise<void> {
-  const troupe = client(address);
-  await eventually(
-    async () => {
-      const up = (await troupe.instances()).filter(({ status }) => status === 2).map(({ id }) => id);
-      const missing = ids.filter((id) => !up.includes(id));
-      if (missing.length > 0) throw new Error(`not there: ${missing.join(', ')}; there are: ${up.join(', ')}`);
-    },
-    { timeoutMs: 15_000 },
-  );
 }
 
 /** A port that was free just now. */
