@@ -19,7 +19,7 @@ export const DEFAULTS = {
   drainGraceMs: 20_000,
 } as const;
 
-/** How long a role may take to end after SIGTERM. */
+/** How long a role may take to end after SIGTERM, unless it was given longer to drain. */
 export const SHUTDOWN_MS = 25_000;
 
 export interface ListenConfig {

@@ -2,6 +2,7 @@ import { endpointText } from '../core/instance.js';
 import type { Runner } from '../core/run-group.js';
 import type { Health } from '../rpc/health-service.js';
 import type { Logger } from '../telemetry/logger.js';
+import { SHUTDOWN_MS } from './config.js';
 
 /** What a role prints on standard output once it serves. */
 export interface ReadyLine {
@@ -21,6 +22,8 @@ export interface RunningRole {
   readonly endpoint: { readonly host: string; readonly port: number };
   /** Resolves when it has ended; rejects with what ended it if that was not `stop`. */
   readonly done: Promise<void>;
+  /** How long `stop` may take. */
+  readonly stopWithinMs: number;
   /** Drains and ends it. Later calls wait for the first. */
   stop(): Promise<void>;
 }
@@ -38,9 +41,14 @@ export interface RoleParts {
   readonly becomesReady: Promise<void>;
   /** Ends what callers see: while this goes on, the background does too. */
   readonly shutdown: () => Promise<void>;
+  /** How long it may drain, where that is more than a few seconds. */
+  readonly drainMs?: number;
   /** Gives back what is left, when nothing runs any more. */
   readonly close: () => Promise<void> | void;
 }
+
+/** What is left to do after a drain. */
+const AFTER_DRAIN_MS = 5_000;
 
 /** Runs the parts of a role from here to its `stop`. */
 export function serve(parts: RoleParts): RunningRole {
@@ -68,7 +76,8 @@ export function serve(parts: RoleParts): RunningRole {
   };
   const done = endOf(background, stopOnce);
   done.catch(() => undefined);
-  return { ready, endpoint: { host: parts.host, port: parts.port }, done, stop: stopOnce };
+  const stopWithinMs = Math.max(SHUTDOWN_MS, (parts.drainMs ?? 0) + AFTER_DRAIN_MS);
+  return { ready, endpoint: { host: parts.host, port: parts.port }, done, stop: stopOnce, stopWithinMs };
 }
 
 /** The background's end, with what was left of the role ended after it. */

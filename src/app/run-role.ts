@@ -1,5 +1,4 @@
 import { TroupeError } from '../core/errors.js';
-import { SHUTDOWN_MS } from './config.js';
 import type { RunningRole } from './role.js';
 
 /**
@@ -11,7 +10,7 @@ export async function runRole(start: () => Promise<RunningRole>): Promise<void> 
   const role = await start();
   const stop = () => {
     // What does not end in its time is ended: whoever waits for this process must not wait for ever.
-    setTimeout(() => process.exit(1), SHUTDOWN_MS).unref();
+    setTimeout(() => process.exit(1), role.stopWithinMs).unref();
     return role.stop();
   };
   role.ready.then(

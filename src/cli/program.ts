@@ -41,7 +41,7 @@ export function buildProgram(io: CliIo, roleCommands: readonly RoleCommand[]): C
         'troupe nodes',
         'troupe deploy data',
         `troupe run data_processing --json '{"path": "examples/data/sales.csv"}'`,
-        'troupe call Tasks/Run --json \'{"task": {"required_capabilities": ["testing"]}}\'',
+        'troupe call Tasks/Run --json \'{"task": {"required_capabilities": ["inference"], "payload": {"json": {"text": "I was charged twice"}}}}\'',
       )}
 
 Exit codes: 0 done, 1 failure, 2 wrong usage, 3 not reachable, 4 refused by the cluster, 130 interrupted.

@@ -242,8 +242,13 @@ export class Membership {
     try {
       return await send(client);
     } catch (error) {
-      if (isTroupeError(error) && error.code === 'UNAVAILABLE') this.deps.registry.turnFrom(client);
-      throw error;
+      if (!isTroupeError(error) || error.code !== 'UNAVAILABLE') throw error;
+      this.deps.registry.turnFrom(client);
+      if (error.reason !== error.code) throw error;
+      throw new TroupeError('UNAVAILABLE', 'REGISTRY_UNAVAILABLE', 'the registry is not reached now; try again', {
+        retryAfterMs: 1_000,
+        cause: error,
+      });
     }
   }
 

@@ -82,6 +82,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       links.close();
       await server.shutdown(SHUTDOWN_GRACE_MS);
     },
+    drainMs: config.drainGraceMs,
     close: () => member.close(),
   });
   return { ...role, deploy: (manifest) => node.deploy(completeManifest(manifest)) };

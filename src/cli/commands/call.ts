@@ -17,7 +17,7 @@ export function callCommand(program: Command, io: CliIo): void {
       'after',
       examples(
         'troupe call',
-        `troupe call Tasks/Run --json '{"task": {"required_capabilities": ["testing"], "payload": {"json": {"path": "x"}}}}'`,
+        `troupe call Tasks/Run --json '{"task": {"required_capabilities": ["inference"], "payload": {"json": {"text": "I was charged twice"}}}}'`,
         'troupe call Registry/Watch --json \'{"service": "node"}\'',
         'troupe call --address 127.0.0.1:8765 Node/GetStatus',
       ),

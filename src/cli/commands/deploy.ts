@@ -35,7 +35,7 @@ export function deployCommand(program: Command, io: CliIo): void {
       examples(
         'troupe deploy data',
         'troupe deploy data --id data-1 --node node-2 --concurrency 4',
-        `troupe deploy ai --capability classify --config '{"language": "en"}'`,
+        `troupe deploy ai --capability inference --config '{"data": "examples/data/tickets.csv"}'`,
       ),
     )
     .action(async (kind: string, options: DeployOptions, command: Command) => {

@@ -34,10 +34,10 @@ export function runCommand(program: Command, io: CliIo): void {
       'after',
       examples(
         `troupe run data_processing --json '{"path": "examples/data/sales.csv"}'`,
-        'troupe run code_review --file src/index.ts --output json',
+        `troupe run review --json '{"path": "examples/data/review-me.ts.txt"}' --output json`,
         'echo hello | troupe run greeting -',
-        'troupe run testing,code_review --stream --timeout 5m --label ticket=42',
-        'troupe run --agent data-1 --text "who are you?"',
+        `troupe run testing --json '{"path": "examples/data/stack.test.mjs"}' --stream --timeout 5m --label ticket=42`,
+        `troupe run --agent data-1 --json '{"path": "examples/data/sales.csv"}'`,
       ),
     )
     .action(async (first: string | undefined, second: string | undefined, options: RunCommandOptions, command: Command) => {
@@ -78,7 +78,7 @@ function readArguments(command: Command, first: string | undefined, second: stri
   try {
     return { capabilities: first === undefined ? [] : ids(first), bareStdin: second === '-' };
   } catch {
-    return command.error(`"${first}" is no list of capabilities, such as testing,code_review`);
+    return command.error(`"${first}" is no list of capabilities, such as testing,review`);
   }
 }
 

@@ -87,7 +87,7 @@ describe('wrong usage ends with 2, one line that says what is wrong, and one tha
     [['undeploy'], "missing required argument 'agent'", 'troupe undeploy'],
     [['run'], 'say what the agent must be able to do, or name it with --agent', 'troupe run'],
     [['run', '-'], 'say what the agent must be able to do, or name it with --agent', 'troupe run'],
-    [['run', 'a,'], '"a," is no list of capabilities, such as testing,code_review', 'troupe run'],
+    [['run', 'a,'], '"a," is no list of capabilities, such as testing,review', 'troupe run'],
     [['run', 'a', 'b'], '"b" is too much: give input with --json, --text or --file, or "-" for standard input', 'troupe run'],
     [['run', 'a', '--json', '1', '--text', 'x'], 'give one of --json, --text, --file and -, not --json and --text', 'troupe run'],
     [['run', 'a', '--text', 'x', '-'], 'give one of --json, --text, --file and -, not --text and -', 'troupe run'],
