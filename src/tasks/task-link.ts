@@ -58,7 +58,7 @@ export class TaskLink {
     });
     const bytes = (request.task?.payload.length ?? 0) + ENVELOPE_BYTES;
     if (!this.outgoing().push({ id, traceparent, content: { $case: 'execute', value: request } }, bytes)) {
-      this.settle(id)?.reject(notSent('the link to the node is full'));
+      this.settle(id)?.reject(notSent('the link to the node is full, or ends'));
     }
     this.sweepLater();
     return { response, cancel: () => this.callOff(id, new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled')) };
@@ -96,6 +96,8 @@ export class TaskLink {
 
   private receive(bytes: Buffer): void {
     for (const { id, outcome } of ExchangeResponse.decode(bytes).envelopes) {
+      // The node will end: what is queued still goes there, and is answered; all else is refused here.
+      if (id === 0) this.session?.outgoing.close();
       const pending = this.settle(id);
       if (outcome?.$case === 'response') pending?.resolve(outcome.value);
       else if (outcome?.$case === 'error') pending?.reject(fromStatusMessage(outcome.value));
@@ -146,6 +148,7 @@ async function writeAll(stream: ClientDuplexStream<Buffer, Buffer>, outgoing: Ba
     const bytes = asBuffer(ExchangeRequest.encode({ envelopes }).finish());
     await new Promise<void>((resolve) => stream.write(bytes, () => resolve()));
   }
+  if (!stream.destroyed) stream.end();
 }
 
 const identity = (bytes: Buffer) => bytes;

@@ -142,15 +142,26 @@ describe('a task link', () => {
     });
   });
 
-  it('ends in order when the node stops: what is done is told', async () => {
-    const node = await startNode(new Probe());
+  it('ends in order when the node does: every task is answered, or certainly did not start', async () => {
+    const probe = new Probe();
+    const node = await startNode(probe);
     const link = openLink(node.port);
-    const results = await Promise.all(['a', 'b'].map((name) => link.execute(request(name), inMs(10_000)).response));
-    expect(results).toHaveLength(2);
+    const waiting = link.execute(request('wait'), inMs(10_000));
+    await eventually(() => expect(probe.begun).toEqual(['wait']));
     node.links.close();
-    // The stream ended: the next task opens another.
-    await expect(
-      link.execute(request('c'), inMs(10_000)).response.catch(() => link.execute(request('c'), inMs(10_000)).response),
-    ).resolves.toBeDefined();
+    // Until the link has ended tasks go either way, but none is lost.
+    const outcomes = new Set<string>();
+    await eventually(async () => {
+      const outcome = await link.execute(request('more'), inMs(10_000)).response.then(
+        () => 'answered',
+        (error: TroupeError) => outcomeOf(error),
+      );
+      outcomes.add(outcome);
+      expect(outcome).toBe('not_started');
+    });
+    expect(outcomes).not.toContain('unknown');
+    // What was there before may go on, and is answered; then the link is gone, and the next task opens another.
+    waiting.cancel();
+    await expect(waiting.response).rejects.toMatchObject({ code: 'CANCELLED' });
   });
 });

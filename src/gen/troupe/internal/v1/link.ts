@@ -48,7 +48,10 @@ export interface Cancel {
 
 /** What became of a task. */
 export interface OutcomeEnvelope {
-  /** From the task's envelope. */
+  /**
+   * From the task's envelope. 0, without an outcome: the node will end. The router sends no more on this stream and ends its side;
+   * what it has sent is answered before the node ends the other.
+   */
   id: number;
   /** How it ended. */
   outcome:
