@@ -17,6 +17,7 @@ import type { AgentStatus } from '../gen/troupe/v1/agent.js';
 import type { Instance as InstanceMessage } from '../gen/troupe/v1/instance.js';
 import { type DrainResponse, type GetStatusResponse, NodeDefinition } from '../gen/troupe/v1/node.js';
 import { type GetStatsResponse, RegistryDefinition } from '../gen/troupe/v1/registry.js';
+import { Priority } from '../gen/troupe/v1/task.js';
 import { connected, isConnected, openChannel } from '../rpc/channels.js';
 import { createClient, type TimeoutOption } from '../rpc/client.js';
 import { manifestToMessage } from '../rpc/codec/manifest.js';
@@ -116,7 +117,11 @@ export class TroupeClient {
     options: RunOptions = {},
   ): AsyncGenerator<TaskEvent, void, undefined> {
     await this.ready();
-    const request = asBuffer(RoutedRunStreamRequest.encode({ task: routedTask(capabilities, input, options) }).finish());
+    const request = asBuffer(
+      RoutedRunStreamRequest.encode(
+        RoutedRunStreamRequest.fromPartial({ task: routedTask(capabilities, input, options) }),
+      ).finish(),
+    );
     for await (const bytes of this.raw.serverStream('/troupe.v1.Tasks/RunStream', request, {
       ...callOptions(options),
       signal: options.signal,
@@ -241,6 +246,10 @@ function routedTask(capabilities: string | readonly string[], input: PayloadInpu
     strategy: strategyToMessage(options.strategy),
     idempotent: options.idempotent ?? false,
     labels: new Map(Object.entries(options.labels ?? {})),
+    routingKey: '',
+    priority: Priority.PRIORITY_UNSPECIFIED,
+    retry: undefined,
+    fallbackCapability: '',
   };
 }
 

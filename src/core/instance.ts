@@ -17,6 +17,17 @@ export interface Instance {
   /** Which life of the id this is: the store revision of its registration, so later lives have larger ones. */
   readonly incarnation: bigint;
   readonly revision: bigint;
+  /** What the registry found when it last probed it; absent while nothing was found wrong. */
+  readonly probe?: ProbeVerdict | undefined;
+}
+
+/** What the active health checks of the leading registry found. */
+export interface ProbeVerdict {
+  readonly failing: boolean;
+  readonly reason: string;
+  /** Milliseconds since the epoch. */
+  readonly sinceMs: number;
+  readonly registryId: string;
 }
 
 export interface Endpoint {

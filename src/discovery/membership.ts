@@ -305,7 +305,7 @@ export class Membership {
     const renew = () => {
       sent.sequence += 1n;
       sent.atMs = clock.monotonicMs();
-      requests.push({ leaseId, sequence: sent.sequence });
+      requests.push({ leaseId, sequence: sent.sequence, report: undefined });
       const patienceMs = this.options.ttlMs / RENEWALS_PER_TTL;
       cancelTimer = clock.after(patienceMs, () =>
         controller.abort(new TroupeError('UNAVAILABLE', 'REGISTRY_SILENT', 'the registry did not acknowledge a renewal')),

@@ -70,6 +70,9 @@ export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefiniti
       return response;
     },
     listAgents: (request, call) => clientOf(nodeById(request.nodeId)).listAgents(request, options(call)),
+    watchHealth: () => {
+      throw new TroupeError('UNIMPLEMENTED', 'UNIMPLEMENTED', 'not served yet');
+    },
     getStatus: (request, call) =>
       request.nodeId === '' || request.nodeId === deps.membership.self.id
         ? memberStatus(deps)

@@ -24,6 +24,8 @@ export function agentStatusToMessage(status: ActivationStatus, nodeId: string): 
     refused: BigInt(status.refused),
     stateSince: new Date(status.stateSinceMs),
     nodeId,
+    circuit: undefined,
+    concurrencyLimit: status.manifest.concurrency,
   };
 }
 

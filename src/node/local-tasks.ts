@@ -68,9 +68,14 @@ export class LocalNodeTasks {
     const sink: TaskSink = {
       chunk: (payload) => {
         sequence += 1n;
-        return queue.send({ event: { $case: 'chunk', value: { sequence, payload: encodeBounded(payload) } } });
+        return queue.send({
+          event: { $case: 'chunk', value: { sequence, payload: encodeBounded(payload) } },
+          cursor: 0n,
+          load: undefined,
+        });
       },
-      progress: (fraction, note) => queue.send({ event: { $case: 'progress', value: { fraction, note } } }),
+      progress: (fraction, note) =>
+        queue.send({ event: { $case: 'progress', value: { fraction, note } }, cursor: 0n, load: undefined }),
     };
     const turn = this.begin(request, call, sink);
     const cancel = () =>
@@ -84,7 +89,11 @@ export class LocalNodeTasks {
     turn.result.then(
       (payload) => {
         try {
-          void queue.send({ event: { $case: 'result', value: this.result(request, turn, payload) } });
+          void queue.send({
+            event: { $case: 'result', value: this.result(request, turn, payload) },
+            cursor: 0n,
+            load: undefined,
+          });
           queue.close();
         } catch (error) {
           queue.fail(error);
@@ -100,6 +109,8 @@ export class LocalNodeTasks {
           $case: 'routed',
           value: { agentId: request.task?.agentId ?? '', nodeId: this.deps.nodeId, attempt: request.attempt || 1 },
         },
+        cursor: 0n,
+        load: undefined,
       };
       yield* queue;
     } finally {
@@ -151,12 +162,14 @@ export class LocalNodeTasks {
       attempt: attempt || 1,
       duration: durationFromMs(this.deps.clock.monotonicMs() - turn.arrivedAtMs),
       state: TaskState.TASK_STATE_COMPLETED,
+      fallbackCapability: '',
+      defaultAnswer: false,
     };
   }
 
   private load({ task }: RoutedExecuteTaskRequest): LoadReport {
     const activation = this.deps.host.find(task?.agentId ?? '');
-    return { inFlight: activation?.inFlight ?? 0, queued: activation?.queued ?? 0 };
+    return { inFlight: activation?.inFlight ?? 0, queued: activation?.queued ?? 0, limit: 0, eventLoopDelayUs: 0, cpuMillis: 0 };
   }
 }
 

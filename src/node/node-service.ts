@@ -74,6 +74,9 @@ export function nodeService(deps: NodeServiceDeps): Handlers<typeof RoutedNodeDe
       checkTask(request.task);
       return tasks.stream(request, { ...taskCall(call, request.task, deps), signal: call.signal });
     },
+    watchHealth: () => {
+      throw new TroupeError('UNIMPLEMENTED', 'UNIMPLEMENTED', 'not served yet');
+    },
     getStatus({ nodeId: asked }) {
       mine(asked);
       const { inFlight, queued } = host.totals();

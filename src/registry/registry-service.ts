@@ -148,6 +148,8 @@ export function registryService(
         revision: catalog.revision,
         age: age(),
         startedAt,
+        circuits: [],
+        leading: false,
       };
     },
   };

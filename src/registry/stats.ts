@@ -13,6 +13,10 @@ export function serviceStats(catalog: Catalog<StoredInstance>): ServiceStats[] {
       return {
         service,
         instances,
+        failing: 0,
+        inFlight: 0,
+        queued: 0,
+        reporting: 0,
         statuses: [...counts]
           .map(([status, count]) => ({ status: statusToMessage(status), instances: count }))
           .sort((a, b) => a.status - b.status),

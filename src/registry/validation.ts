@@ -64,7 +64,7 @@ export function checkUpdate(request: UpdateInstanceRequest): void {
     ...entryViolations('metadata', request.metadata),
     ...capabilityViolations('capabilities.names', request.capabilities?.names ?? []),
   ];
-  if (request.weight !== 0) push(violations, limitViolation('weight', request.weight, MAX_WEIGHT));
+  if (request.weight !== undefined) push(violations, limitViolation('weight', request.weight, MAX_WEIGHT));
   if (request.status !== InstanceStatus.INSTANCE_STATUS_UNSPECIFIED && statusFromMessage(request.status) === undefined) {
     violations.push({ field: 'status', description: 'is not a status that this version knows' });
   }
@@ -79,7 +79,7 @@ function instanceViolations(at: string, instance: InstanceMessage): FieldViolati
   push(violations, idViolation(`${at}.id`, instance.id));
   push(violations, idViolation(`${at}.service`, instance.service));
   if (instance.zone !== '') push(violations, idViolation(`${at}.zone`, instance.zone));
-  if (instance.weight !== 0) push(violations, limitViolation(`${at}.weight`, instance.weight, MAX_WEIGHT));
+  if (instance.weight !== undefined) push(violations, limitViolation(`${at}.weight`, instance.weight, MAX_WEIGHT));
   if (instance.nodeId !== '' || instance.service === AGENT_SERVICE)
     push(violations, idViolation(`${at}.node_id`, instance.nodeId));
   const { endpoint } = instance;

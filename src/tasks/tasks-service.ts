@@ -98,7 +98,13 @@ async function* runStream(
 }
 
 function requestFor({ isIsolated }: TasksDeps, task: TaskOrder['task'], { instance }: Target, attempt: number) {
-  return { task: { ...task, agentId: instance.id }, attempt, routerIsolated: isIsolated() };
+  return {
+    task: { ...task, agentId: instance.id },
+    attempt,
+    routerIsolated: isIsolated(),
+    firstCursor: 0n,
+    resumeWindow: undefined,
+  };
 }
 
 /** The caller's trace goes on under a span of this hop. */

@@ -1,6 +1,10 @@
 import type { InstanceId } from '../../core/ids.js';
-import { type Instance, type InstanceStatus, instanceScore } from '../../core/instance.js';
-import { Instance as Message, InstanceStatus as Status } from '../../gen/troupe/v1/instance.js';
+import { type Instance, type InstanceStatus, instanceScore, type ProbeVerdict } from '../../core/instance.js';
+import {
+  Instance as Message,
+  InstanceStatus as Status,
+  type ProbeVerdict as VerdictMessage,
+} from '../../gen/troupe/v1/instance.js';
 
 const TO_MESSAGE: Readonly<Record<InstanceStatus, Status>> = {
   starting: Status.INSTANCE_STATUS_STARTING,
@@ -35,6 +39,7 @@ export function instanceToMessage(instance: Instance, heartbeat?: { readonly atM
     lastHeartbeatAt: heartbeat === undefined ? undefined : new Date(heartbeat.atMs),
     incarnation: instance.incarnation,
     revision: instance.revision,
+    probe: instance.probe === undefined ? undefined : verdictToMessage(instance.probe),
     score: heartbeat === undefined ? 0 : instanceScore(instance.status, instance.weight, heartbeat.ageMs),
   });
 }
@@ -46,7 +51,7 @@ export function instanceFromMessage(message: Message): Instance {
     service: message.service,
     endpoint: { host: message.endpoint?.host ?? '', port: message.endpoint?.port ?? 0 },
     status: FROM_MESSAGE.get(message.status) ?? 'down',
-    weight: message.weight,
+    weight: message.weight ?? 1,
     zone: message.zone,
     capabilities: message.capabilities,
     metadata: message.metadata,
@@ -54,5 +59,14 @@ export function instanceFromMessage(message: Message): Instance {
     registeredAtMs: message.registeredAt?.getTime() ?? 0,
     incarnation: message.incarnation,
     revision: message.revision,
+    ...(message.probe === undefined ? {} : { probe: verdictFromMessage(message.probe) }),
   };
+}
+
+function verdictToMessage({ failing, reason, sinceMs, registryId }: ProbeVerdict): VerdictMessage {
+  return { failing, reason, since: new Date(sinceMs), registryId };
+}
+
+function verdictFromMessage({ failing, reason, since, registryId }: VerdictMessage): ProbeVerdict {
+  return { failing, reason, sinceMs: since?.getTime() ?? 0, registryId };
 }

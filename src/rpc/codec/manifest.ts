@@ -25,22 +25,25 @@ export function manifestFromMessage(message: ManifestMessage | undefined): Agent
     idViolation('manifest.kind', message.kind),
     ...capabilityViolations('manifest.capabilities', message.capabilities),
     ...entryViolations('manifest.metadata', message.metadata),
-    message.concurrency === 0 ? undefined : limitViolation('manifest.concurrency', message.concurrency, MAX_CONCURRENCY),
-    message.mailboxCapacity === 0
+    message.concurrency === undefined ? undefined : limitViolation('manifest.concurrency', message.concurrency, MAX_CONCURRENCY),
+    message.mailboxCapacity === undefined
       ? undefined
       : limitViolation('manifest.mailbox_capacity', message.mailboxCapacity, MAX_MAILBOX_CAPACITY),
-    message.weight === 0 ? undefined : limitViolation('manifest.weight', message.weight, MAX_WEIGHT),
+    message.weight === undefined ? undefined : limitViolation('manifest.weight', message.weight, MAX_WEIGHT),
     configViolation('manifest.config', config),
   ];
   const wrong = violations.filter((violation) => violation !== undefined);
   if (wrong.length > 0) throw invalidFields(wrong);
-  const { id, kind, capabilities, concurrency, mailboxCapacity, weight } = message;
+  const { id, kind, capabilities, concurrency = 0, mailboxCapacity = 0, weight = 0 } = message;
   return { id, kind, capabilities, config, concurrency, mailboxCapacity, weight, metadata: Object.fromEntries(message.metadata) };
 }
 
 export function manifestToMessage(manifest: AgentManifest): ManifestMessage {
   return ManifestMessage.fromPartial({
     ...manifest,
+    concurrency: manifest.concurrency || undefined,
+    mailboxCapacity: manifest.mailboxCapacity || undefined,
+    weight: manifest.weight || undefined,
     capabilities: [...manifest.capabilities],
     metadata: new Map(Object.entries(manifest.metadata)),
   });

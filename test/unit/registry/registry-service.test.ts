@@ -248,7 +248,7 @@ describe('a registry that has not read its store', () => {
 
 describe('KeepAlive', () => {
   async function* requests(...given: Partial<KeepAliveRequest>[]): AsyncGenerator<KeepAliveRequest> {
-    for (const each of given) yield { leaseId: 0n, sequence: 0n, ...each };
+    for (const each of given) yield { leaseId: 0n, sequence: 0n, report: undefined, ...each };
   }
 
   it('renews, and answers each request with its number', async () => {

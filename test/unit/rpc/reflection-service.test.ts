@@ -63,6 +63,7 @@ describe.each([
     expect([...names].sort()).toEqual([
       'google/protobuf/duration.proto',
       'google/protobuf/timestamp.proto',
+      'troupe/v1/health.proto',
       'troupe/v1/instance.proto',
       'troupe/v1/registry.proto',
       'troupe/v1/strategy.proto',

@@ -97,9 +97,13 @@ const request = (more: object = {}) =>
 const streamRequest = () => RoutedRunStreamRequest.fromPartial({ task: { id: 'task-1', requiredCapabilities: ['work'] } });
 const routedEvent = (agentId: string): RoutedStreamTaskResponse => ({
   event: { $case: 'routed', value: { agentId, nodeId: 'node-1', attempt: 1 } },
+  cursor: 0n,
+  load: undefined,
 });
 const chunk = (sequence: bigint): RoutedStreamTaskResponse => ({
   event: { $case: 'chunk', value: { sequence, payload: Buffer.alloc(0) } },
+  cursor: 0n,
+  load: undefined,
 });
 
 afterEach(() => {
@@ -179,10 +183,12 @@ describe('Tasks.RunStream', () => {
       async function* () {
         yield routedEvent('a');
         yield chunk(1n);
-        yield { event: { $case: 'progress', value: { fraction: 0.5, note: '' } } };
+        yield { event: { $case: 'progress', value: { fraction: 0.5, note: '' } }, cursor: 0n, load: undefined };
         yield chunk(2n);
         yield {
           event: { $case: 'result', value: { ...done({ task: undefined, attempt: 1, routerIsolated: false }).result } as never },
+          cursor: 0n,
+          load: undefined,
         };
       },
     ];

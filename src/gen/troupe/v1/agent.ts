@@ -8,6 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Struct } from "../../google/protobuf/struct.js";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
+import { CircuitStatus } from "./health.js";
 
 export const protobufPackage = "troupe.v1";
 
@@ -96,14 +97,22 @@ export interface AgentManifest {
   config:
     | { [key: string]: any }
     | undefined;
-  /** Tasks that it works on at once, 1 to 10000; 0: what its kind declares. */
-  concurrency: number;
-  /** Tasks that may wait in its mailbox, 1 to 100000; 0: what its kind declares. */
-  mailboxCapacity: number;
-  /** Its share under weighted strategies, 1 to 1000; 0: 1. */
-  weight: number;
+  /** Tasks that it works on at once, 1 to 10000; what its kind declares when not given. */
+  concurrency?:
+    | number
+    | undefined;
+  /** Tasks that may wait in its mailbox, 1 to 100000; what its kind declares when not given. */
+  mailboxCapacity?:
+    | number
+    | undefined;
+  /** Its share under weighted strategies, 1 to 1000; 1 when not given. */
+  weight?:
+    | number
+    | undefined;
   /** Free entries for people and tools. At most 64; a value at most 1 KiB. */
   metadata: Map<string, string>;
+  /** Whether it works on fewer tasks at once than `concurrency` allows while more only make each of them slower; what its kind declares when not given. */
+  adaptiveConcurrency?: boolean | undefined;
 }
 
 export interface AgentManifest_MetadataEntry {
@@ -129,7 +138,10 @@ export interface AgentStatus {
   completed: bigint;
   /** Tasks that ended in an error since its start. */
   failed: bigint;
-  /** Tasks refused since its start because the mailbox was full. */
+  /**
+   * Tasks refused since its start because of too much work: the mailbox was full, they would have waited beyond their deadline, or they made room
+   * for a higher priority.
+   */
   refused: bigint;
   /** When it reached its state. */
   stateSince:
@@ -137,6 +149,12 @@ export interface AgentStatus {
     | undefined;
   /** The node that hosts it. */
   nodeId: string;
+  /** Its circuit breaker. */
+  circuit:
+    | CircuitStatus
+    | undefined;
+  /** Tasks that it works on at once at most now: `concurrency` of the manifest, or less where that is adaptive. */
+  concurrencyLimit: number;
 }
 
 /** A kind of agent that a node can activate. */
@@ -159,10 +177,11 @@ function createBaseAgentManifest(): AgentManifest {
     kind: "",
     capabilities: [],
     config: undefined,
-    concurrency: 0,
-    mailboxCapacity: 0,
-    weight: 0,
+    concurrency: undefined,
+    mailboxCapacity: undefined,
+    weight: undefined,
     metadata: new Map(),
+    adaptiveConcurrency: undefined,
   };
 }
 
@@ -180,18 +199,21 @@ export const AgentManifest: MessageFns<AgentManifest> = {
     if (message.config !== undefined) {
       Struct.encode(Struct.wrap(message.config), writer.uint32(34).fork()).join();
     }
-    if (message.concurrency !== 0) {
+    if (message.concurrency !== undefined) {
       writer.uint32(40).uint32(message.concurrency);
     }
-    if (message.mailboxCapacity !== 0) {
+    if (message.mailboxCapacity !== undefined) {
       writer.uint32(48).uint32(message.mailboxCapacity);
     }
-    if (message.weight !== 0) {
+    if (message.weight !== undefined) {
       writer.uint32(56).uint32(message.weight);
     }
     message.metadata.forEach((value, key) => {
       AgentManifest_MetadataEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
     });
+    if (message.adaptiveConcurrency !== undefined) {
+      writer.uint32(72).bool(message.adaptiveConcurrency);
+    }
     return writer;
   },
 
@@ -275,6 +297,14 @@ export const AgentManifest: MessageFns<AgentManifest> = {
             }
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.adaptiveConcurrency = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -295,13 +325,13 @@ export const AgentManifest: MessageFns<AgentManifest> = {
         ? object.capabilities.map((e: any) => globalThis.String(e))
         : [],
       config: isObject(object.config) ? object.config : undefined,
-      concurrency: isSet(object.concurrency) ? globalThis.Number(object.concurrency) : 0,
+      concurrency: isSet(object.concurrency) ? globalThis.Number(object.concurrency) : undefined,
       mailboxCapacity: isSet(object.mailboxCapacity)
         ? globalThis.Number(object.mailboxCapacity)
         : isSet(object.mailbox_capacity)
         ? globalThis.Number(object.mailbox_capacity)
-        : 0,
-      weight: isSet(object.weight) ? globalThis.Number(object.weight) : 0,
+        : undefined,
+      weight: isSet(object.weight) ? globalThis.Number(object.weight) : undefined,
       metadata: isObject(object.metadata)
         ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
           (acc: Map<string, string>, [key, value]: [string, any]) => {
@@ -311,6 +341,11 @@ export const AgentManifest: MessageFns<AgentManifest> = {
           new Map(),
         )
         : new Map(),
+      adaptiveConcurrency: isSet(object.adaptiveConcurrency)
+        ? globalThis.Boolean(object.adaptiveConcurrency)
+        : isSet(object.adaptive_concurrency)
+        ? globalThis.Boolean(object.adaptive_concurrency)
+        : undefined,
     };
   },
 
@@ -328,13 +363,13 @@ export const AgentManifest: MessageFns<AgentManifest> = {
     if (message.config !== undefined) {
       obj.config = message.config;
     }
-    if (message.concurrency !== 0) {
+    if (message.concurrency !== undefined) {
       obj.concurrency = Math.round(message.concurrency);
     }
-    if (message.mailboxCapacity !== 0) {
+    if (message.mailboxCapacity !== undefined) {
       obj.mailboxCapacity = Math.round(message.mailboxCapacity);
     }
-    if (message.weight !== 0) {
+    if (message.weight !== undefined) {
       obj.weight = Math.round(message.weight);
     }
     if (message.metadata?.size) {
@@ -342,6 +377,9 @@ export const AgentManifest: MessageFns<AgentManifest> = {
       message.metadata.forEach((v, k) => {
         obj.metadata[k] = v;
       });
+    }
+    if (message.adaptiveConcurrency !== undefined) {
+      obj.adaptiveConcurrency = message.adaptiveConcurrency;
     }
     return obj;
   },
@@ -355,9 +393,9 @@ export const AgentManifest: MessageFns<AgentManifest> = {
     message.kind = object.kind ?? "";
     message.capabilities = object.capabilities?.map((e) => e) || [];
     message.config = object.config ?? undefined;
-    message.concurrency = object.concurrency ?? 0;
-    message.mailboxCapacity = object.mailboxCapacity ?? 0;
-    message.weight = object.weight ?? 0;
+    message.concurrency = object.concurrency ?? undefined;
+    message.mailboxCapacity = object.mailboxCapacity ?? undefined;
+    message.weight = object.weight ?? undefined;
     message.metadata = (() => {
       const m = new Map();
       (object.metadata as Map<string, string> ?? new Map()).forEach((value, key) => {
@@ -367,6 +405,7 @@ export const AgentManifest: MessageFns<AgentManifest> = {
       });
       return m;
     })();
+    message.adaptiveConcurrency = object.adaptiveConcurrency ?? undefined;
     return message;
   },
 };
@@ -468,6 +507,8 @@ function createBaseAgentStatus(): AgentStatus {
     refused: 0n,
     stateSince: undefined,
     nodeId: "",
+    circuit: undefined,
+    concurrencyLimit: 0,
   };
 }
 
@@ -511,6 +552,12 @@ export const AgentStatus: MessageFns<AgentStatus> = {
     }
     if (message.nodeId !== "") {
       writer.uint32(82).string(message.nodeId);
+    }
+    if (message.circuit !== undefined) {
+      CircuitStatus.encode(message.circuit, writer.uint32(90).fork()).join();
+    }
+    if (message.concurrencyLimit !== 0) {
+      writer.uint32(96).uint32(message.concurrencyLimit);
     }
     return writer;
   },
@@ -608,6 +655,22 @@ export const AgentStatus: MessageFns<AgentStatus> = {
             message.nodeId = reader.string();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.circuit = CircuitStatus.decode(reader, reader.uint32());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.concurrencyLimit = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -644,6 +707,12 @@ export const AgentStatus: MessageFns<AgentStatus> = {
         : isSet(object.node_id)
         ? globalThis.String(object.node_id)
         : "",
+      circuit: isSet(object.circuit) ? CircuitStatus.fromJSON(object.circuit) : undefined,
+      concurrencyLimit: isSet(object.concurrencyLimit)
+        ? globalThis.Number(object.concurrencyLimit)
+        : isSet(object.concurrency_limit)
+        ? globalThis.Number(object.concurrency_limit)
+        : 0,
     };
   },
 
@@ -679,6 +748,12 @@ export const AgentStatus: MessageFns<AgentStatus> = {
     if (message.nodeId !== "") {
       obj.nodeId = message.nodeId;
     }
+    if (message.circuit !== undefined) {
+      obj.circuit = CircuitStatus.toJSON(message.circuit);
+    }
+    if (message.concurrencyLimit !== 0) {
+      obj.concurrencyLimit = Math.round(message.concurrencyLimit);
+    }
     return obj;
   },
 
@@ -699,6 +774,10 @@ export const AgentStatus: MessageFns<AgentStatus> = {
     message.refused = (object.refused !== undefined && object.refused !== null) ? BigInt(object.refused) : 0n;
     message.stateSince = object.stateSince ?? undefined;
     message.nodeId = object.nodeId ?? "";
+    message.circuit = (object.circuit !== undefined && object.circuit !== null)
+      ? CircuitStatus.fromPartial(object.circuit)
+      : undefined;
+    message.concurrencyLimit = object.concurrencyLimit ?? 0;
     return message;
   },
 };

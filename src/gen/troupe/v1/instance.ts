@@ -92,7 +92,9 @@ export interface Instance {
   /** Its condition as its owner last wrote it; UP when not given at registration. */
   status: InstanceStatus;
   /** Its share under weighted strategies, 1 to 1000; 1 when not given. */
-  weight: number;
+  weight?:
+    | number
+    | undefined;
   /** Failure domain, the same pattern as `id`; "default" when not given. */
   zone: string;
   /** What it can do. At most 64, each matching `^[a-z0-9][a-z0-9._-]{0,62}$`, no duplicates. */
@@ -115,11 +117,27 @@ export interface Instance {
   revision: bigint;
   /** Status factor × weight / 10 × freshness of the heartbeat (1 when fresh, 0 at 60 s). Set by the registry on reads. */
   score: number;
+  /** What the registry found when it last probed the node; absent while nothing was found wrong. Set by the registry, for nodes only. */
+  probe: ProbeVerdict | undefined;
 }
 
 export interface Instance_MetadataEntry {
   key: string;
   value: string;
+}
+
+/** What active health checks (grpc.health.v1) of the leading registry found. */
+export interface ProbeVerdict {
+  /** Whether the instance fails its checks. */
+  failing: boolean;
+  /** Why, in a few words. */
+  reason: string;
+  /** Since when. */
+  since:
+    | Date
+    | undefined;
+  /** The registry that found it. */
+  registryId: string;
 }
 
 /** A network address. */
@@ -136,7 +154,7 @@ function createBaseInstance(): Instance {
     service: "",
     endpoint: undefined,
     status: 0,
-    weight: 0,
+    weight: undefined,
     zone: "",
     capabilities: [],
     metadata: new Map(),
@@ -146,6 +164,7 @@ function createBaseInstance(): Instance {
     incarnation: 0n,
     revision: 0n,
     score: 0,
+    probe: undefined,
   };
 }
 
@@ -163,7 +182,7 @@ export const Instance: MessageFns<Instance> = {
     if (message.status !== 0) {
       writer.uint32(32).int32(message.status);
     }
-    if (message.weight !== 0) {
+    if (message.weight !== undefined) {
       writer.uint32(40).uint32(message.weight);
     }
     if (message.zone !== "") {
@@ -198,6 +217,9 @@ export const Instance: MessageFns<Instance> = {
     }
     if (message.score !== 0) {
       writer.uint32(113).double(message.score);
+    }
+    if (message.probe !== undefined) {
+      ProbeVerdict.encode(message.probe, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -330,6 +352,14 @@ export const Instance: MessageFns<Instance> = {
             message.score = reader.double();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.probe = ProbeVerdict.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -348,7 +378,7 @@ export const Instance: MessageFns<Instance> = {
       service: isSet(object.service) ? globalThis.String(object.service) : "",
       endpoint: isSet(object.endpoint) ? Endpoint.fromJSON(object.endpoint) : undefined,
       status: isSet(object.status) ? instanceStatusFromJSON(object.status) : 0,
-      weight: isSet(object.weight) ? globalThis.Number(object.weight) : 0,
+      weight: isSet(object.weight) ? globalThis.Number(object.weight) : undefined,
       zone: isSet(object.zone) ? globalThis.String(object.zone) : "",
       capabilities: globalThis.Array.isArray(object?.capabilities)
         ? object.capabilities.map((e: any) => globalThis.String(e))
@@ -380,6 +410,7 @@ export const Instance: MessageFns<Instance> = {
       incarnation: isSet(object.incarnation) ? BigInt(object.incarnation) : 0n,
       revision: isSet(object.revision) ? BigInt(object.revision) : 0n,
       score: isSet(object.score) ? globalThis.Number(object.score) : 0,
+      probe: isSet(object.probe) ? ProbeVerdict.fromJSON(object.probe) : undefined,
     };
   },
 
@@ -397,7 +428,7 @@ export const Instance: MessageFns<Instance> = {
     if (message.status !== 0) {
       obj.status = instanceStatusToJSON(message.status);
     }
-    if (message.weight !== 0) {
+    if (message.weight !== undefined) {
       obj.weight = Math.round(message.weight);
     }
     if (message.zone !== "") {
@@ -430,6 +461,9 @@ export const Instance: MessageFns<Instance> = {
     if (message.score !== 0) {
       obj.score = floatToJson(message.score);
     }
+    if (message.probe !== undefined) {
+      obj.probe = ProbeVerdict.toJSON(message.probe);
+    }
     return obj;
   },
 
@@ -444,7 +478,7 @@ export const Instance: MessageFns<Instance> = {
       ? Endpoint.fromPartial(object.endpoint)
       : undefined;
     message.status = object.status ?? 0;
-    message.weight = object.weight ?? 0;
+    message.weight = object.weight ?? undefined;
     message.zone = object.zone ?? "";
     message.capabilities = object.capabilities?.map((e) => e) || [];
     message.metadata = (() => {
@@ -464,6 +498,9 @@ export const Instance: MessageFns<Instance> = {
       : 0n;
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
     message.score = object.score ?? 0;
+    message.probe = (object.probe !== undefined && object.probe !== null)
+      ? ProbeVerdict.fromPartial(object.probe)
+      : undefined;
     return message;
   },
 };
@@ -549,6 +586,127 @@ export const Instance_MetadataEntry: MessageFns<Instance_MetadataEntry> = {
     const message = createBaseInstance_MetadataEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseProbeVerdict(): ProbeVerdict {
+  return { failing: false, reason: "", since: undefined, registryId: "" };
+}
+
+export const ProbeVerdict: MessageFns<ProbeVerdict> = {
+  encode(message: ProbeVerdict, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.failing !== false) {
+      writer.uint32(8).bool(message.failing);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(toTimestamp(message.since), writer.uint32(26).fork()).join();
+    }
+    if (message.registryId !== "") {
+      writer.uint32(34).string(message.registryId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProbeVerdict {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProbeVerdict();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.failing = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.since = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.registryId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProbeVerdict {
+    return {
+      failing: isSet(object.failing) ? globalThis.Boolean(object.failing) : false,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      since: isSet(object.since) ? fromJsonTimestamp(object.since) : undefined,
+      registryId: isSet(object.registryId)
+        ? globalThis.String(object.registryId)
+        : isSet(object.registry_id)
+        ? globalThis.String(object.registry_id)
+        : "",
+    };
+  },
+
+  toJSON(message: ProbeVerdict): unknown {
+    const obj: any = {};
+    if (message.failing !== false) {
+      obj.failing = message.failing;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.since !== undefined) {
+      obj.since = message.since.toISOString();
+    }
+    if (message.registryId !== "") {
+      obj.registryId = message.registryId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ProbeVerdict>): ProbeVerdict {
+    return ProbeVerdict.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProbeVerdict>): ProbeVerdict {
+    const message = createBaseProbeVerdict();
+    message.failing = object.failing ?? false;
+    message.reason = object.reason ?? "";
+    message.since = object.since ?? undefined;
+    message.registryId = object.registryId ?? "";
     return message;
   },
 };

@@ -9,6 +9,7 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Duration } from "../../google/protobuf/duration.js";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
 import { AgentKind, AgentManifest, AgentStatus } from "./agent.js";
+import { CircuitStatus, HealthTransition, InstanceHealth } from "./health.js";
 import { Instance } from "./instance.js";
 import { Task, TaskChunk, TaskProgress, TaskResult, TaskRouted } from "./task.js";
 
@@ -148,7 +149,7 @@ export interface ExecuteTaskResponse {
 
 /** Asks for a task to be run on one agent of this node, streamed. */
 export interface StreamTaskRequest {
-  /** The task. `agent_id` is required. */
+  /** The task. `agent_id` is required. To resume, `id` alone. */
   task:
     | Task
     | undefined;
@@ -156,6 +157,14 @@ export interface StreamTaskRequest {
   attempt: number;
   /** As in ExecuteTaskRequest. */
   routerIsolated: boolean;
+  /** `cursor` of the stream's first message; 0 counts as 1. The others follow it one by one. */
+  firstCursor: bigint;
+  /** How long the work goes on without a reader after the connection was lost, at most 5 min; not at all when not given. */
+  resumeWindow:
+    | Duration
+    | undefined;
+  /** Continues the stream that an earlier call began for `task.id` with the message after this cursor. Errors: NOT_FOUND, OUT_OF_RANGE (it is no longer kept). */
+  resumeAfter?: bigint | undefined;
 }
 
 /** One message of the stream. */
@@ -175,14 +184,24 @@ export interface StreamTaskResponse {
     /** The result. The last message. */
     { $case: "result"; value: TaskResult }
     | undefined;
+  /** Grows by one with every message, from the request's `first_cursor`. */
+  cursor: bigint;
+  /** With the result: the agent's load after the task. */
+  load: LoadReport | undefined;
 }
 
-/** How busy an agent is, told in replies so that routers need not ask. */
+/** How busy an agent and its node are, told in replies so that routers need not ask. */
 export interface LoadReport {
   /** Tasks the agent works on now. */
   inFlight: number;
   /** Tasks waiting in its mailbox. */
   queued: number;
+  /** Tasks it works on at once at most. */
+  limit: number;
+  /** How late the event loop of its node was in the last second or two, 99th percentile, in microseconds. */
+  eventLoopDelayUs: number;
+  /** CPU that its node used in the last second or two, in thousandths of a core. */
+  cpuMillis: number;
 }
 
 /** Asks how a node is. */
@@ -223,11 +242,40 @@ export interface GetStatusResponse {
   version: string;
   /** Why agents of earlier runs could not be restored, by agent id. At most 1000. */
   unrestoredAgents: Map<string, string>;
+  /** Circuit breakers: of its agents, and, towards other nodes, its own as a router. All that are not closed, then those that have seen a failure; at most 1000. */
+  circuits: CircuitStatus[];
+  /** What it, as a router, takes for not healthy, with the reason. At most 1000. */
+  unhealthy: InstanceHealth[];
+  /** How late its event loop was in the last second or two, 99th percentile. */
+  eventLoopDelay:
+    | Duration
+    | undefined;
+  /** CPU that its process used in the last second or two, in cores. */
+  cpu: number;
 }
 
 export interface GetStatusResponse_UnrestoredAgentsEntry {
   key: string;
   value: string;
+}
+
+/** Asks for what a router makes of the instances that it knows. */
+export interface WatchHealthRequest {
+  /** The node. At a node: empty, or its own id. At a gateway: empty for the gateway itself. */
+  nodeId: string;
+}
+
+/** One message of the stream. */
+export interface WatchHealthResponse {
+  /** What it carries. */
+  event:
+    | //
+    /** How an instance is, at the start of the stream. */
+    { $case: "current"; value: InstanceHealth }
+    | //
+    /** What changed. */
+    { $case: "transition"; value: HealthTransition }
+    | undefined;
 }
 
 /** A node's hold on its place in the cluster. */
@@ -987,7 +1035,14 @@ export const ExecuteTaskResponse: MessageFns<ExecuteTaskResponse> = {
 };
 
 function createBaseStreamTaskRequest(): StreamTaskRequest {
-  return { task: undefined, attempt: 0, routerIsolated: false };
+  return {
+    task: undefined,
+    attempt: 0,
+    routerIsolated: false,
+    firstCursor: 0n,
+    resumeWindow: undefined,
+    resumeAfter: undefined,
+  };
 }
 
 export const StreamTaskRequest: MessageFns<StreamTaskRequest> = {
@@ -1000,6 +1055,21 @@ export const StreamTaskRequest: MessageFns<StreamTaskRequest> = {
     }
     if (message.routerIsolated !== false) {
       writer.uint32(24).bool(message.routerIsolated);
+    }
+    if (message.firstCursor !== 0n) {
+      if (BigInt.asUintN(64, message.firstCursor) !== message.firstCursor) {
+        throw new globalThis.Error("value provided for field message.firstCursor of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.firstCursor);
+    }
+    if (message.resumeWindow !== undefined) {
+      Duration.encode(message.resumeWindow, writer.uint32(42).fork()).join();
+    }
+    if (message.resumeAfter !== undefined) {
+      if (BigInt.asUintN(64, message.resumeAfter) !== message.resumeAfter) {
+        throw new globalThis.Error("value provided for field message.resumeAfter of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.resumeAfter);
     }
     return writer;
   },
@@ -1041,6 +1111,30 @@ export const StreamTaskRequest: MessageFns<StreamTaskRequest> = {
             message.routerIsolated = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.firstCursor = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.resumeWindow = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.resumeAfter = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1062,6 +1156,21 @@ export const StreamTaskRequest: MessageFns<StreamTaskRequest> = {
         : isSet(object.router_isolated)
         ? globalThis.Boolean(object.router_isolated)
         : false,
+      firstCursor: isSet(object.firstCursor)
+        ? BigInt(object.firstCursor)
+        : isSet(object.first_cursor)
+        ? BigInt(object.first_cursor)
+        : 0n,
+      resumeWindow: isSet(object.resumeWindow)
+        ? Duration.fromJSON(object.resumeWindow)
+        : isSet(object.resume_window)
+        ? Duration.fromJSON(object.resume_window)
+        : undefined,
+      resumeAfter: isSet(object.resumeAfter)
+        ? BigInt(object.resumeAfter)
+        : isSet(object.resume_after)
+        ? BigInt(object.resume_after)
+        : undefined,
     };
   },
 
@@ -1076,6 +1185,15 @@ export const StreamTaskRequest: MessageFns<StreamTaskRequest> = {
     if (message.routerIsolated !== false) {
       obj.routerIsolated = message.routerIsolated;
     }
+    if (message.firstCursor !== 0n) {
+      obj.firstCursor = message.firstCursor.toString();
+    }
+    if (message.resumeWindow !== undefined) {
+      obj.resumeWindow = Duration.toJSON(message.resumeWindow);
+    }
+    if (message.resumeAfter !== undefined) {
+      obj.resumeAfter = message.resumeAfter.toString();
+    }
     return obj;
   },
 
@@ -1087,12 +1205,21 @@ export const StreamTaskRequest: MessageFns<StreamTaskRequest> = {
     message.task = (object.task !== undefined && object.task !== null) ? Task.fromPartial(object.task) : undefined;
     message.attempt = object.attempt ?? 0;
     message.routerIsolated = object.routerIsolated ?? false;
+    message.firstCursor = (object.firstCursor !== undefined && object.firstCursor !== null)
+      ? BigInt(object.firstCursor)
+      : 0n;
+    message.resumeWindow = (object.resumeWindow !== undefined && object.resumeWindow !== null)
+      ? Duration.fromPartial(object.resumeWindow)
+      : undefined;
+    message.resumeAfter = (object.resumeAfter !== undefined && object.resumeAfter !== null)
+      ? BigInt(object.resumeAfter)
+      : undefined;
     return message;
   },
 };
 
 function createBaseStreamTaskResponse(): StreamTaskResponse {
-  return { event: undefined };
+  return { event: undefined, cursor: 0n, load: undefined };
 }
 
 export const StreamTaskResponse: MessageFns<StreamTaskResponse> = {
@@ -1110,6 +1237,15 @@ export const StreamTaskResponse: MessageFns<StreamTaskResponse> = {
       case "result":
         TaskResult.encode(message.event.value, writer.uint32(34).fork()).join();
         break;
+    }
+    if (message.cursor !== 0n) {
+      if (BigInt.asUintN(64, message.cursor) !== message.cursor) {
+        throw new globalThis.Error("value provided for field message.cursor of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.cursor);
+    }
+    if (message.load !== undefined) {
+      LoadReport.encode(message.load, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1159,6 +1295,22 @@ export const StreamTaskResponse: MessageFns<StreamTaskResponse> = {
             message.event = { $case: "result", value: TaskResult.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.cursor = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.load = LoadReport.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1182,6 +1334,8 @@ export const StreamTaskResponse: MessageFns<StreamTaskResponse> = {
         : isSet(object.result)
         ? { $case: "result", value: TaskResult.fromJSON(object.result) }
         : undefined,
+      cursor: isSet(object.cursor) ? BigInt(object.cursor) : 0n,
+      load: isSet(object.load) ? LoadReport.fromJSON(object.load) : undefined,
     };
   },
 
@@ -1195,6 +1349,12 @@ export const StreamTaskResponse: MessageFns<StreamTaskResponse> = {
       obj.progress = TaskProgress.toJSON(message.event.value);
     } else if (message.event?.$case === "result") {
       obj.result = TaskResult.toJSON(message.event.value);
+    }
+    if (message.cursor !== 0n) {
+      obj.cursor = message.cursor.toString();
+    }
+    if (message.load !== undefined) {
+      obj.load = LoadReport.toJSON(message.load);
     }
     return obj;
   },
@@ -1230,12 +1390,16 @@ export const StreamTaskResponse: MessageFns<StreamTaskResponse> = {
         break;
       }
     }
+    message.cursor = (object.cursor !== undefined && object.cursor !== null) ? BigInt(object.cursor) : 0n;
+    message.load = (object.load !== undefined && object.load !== null)
+      ? LoadReport.fromPartial(object.load)
+      : undefined;
     return message;
   },
 };
 
 function createBaseLoadReport(): LoadReport {
-  return { inFlight: 0, queued: 0 };
+  return { inFlight: 0, queued: 0, limit: 0, eventLoopDelayUs: 0, cpuMillis: 0 };
 }
 
 export const LoadReport: MessageFns<LoadReport> = {
@@ -1245,6 +1409,15 @@ export const LoadReport: MessageFns<LoadReport> = {
     }
     if (message.queued !== 0) {
       writer.uint32(16).uint32(message.queued);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(24).uint32(message.limit);
+    }
+    if (message.eventLoopDelayUs !== 0) {
+      writer.uint32(32).uint32(message.eventLoopDelayUs);
+    }
+    if (message.cpuMillis !== 0) {
+      writer.uint32(40).uint32(message.cpuMillis);
     }
     return writer;
   },
@@ -1278,6 +1451,30 @@ export const LoadReport: MessageFns<LoadReport> = {
             message.queued = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.eventLoopDelayUs = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.cpuMillis = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1298,6 +1495,17 @@ export const LoadReport: MessageFns<LoadReport> = {
         ? globalThis.Number(object.in_flight)
         : 0,
       queued: isSet(object.queued) ? globalThis.Number(object.queued) : 0,
+      limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
+      eventLoopDelayUs: isSet(object.eventLoopDelayUs)
+        ? globalThis.Number(object.eventLoopDelayUs)
+        : isSet(object.event_loop_delay_us)
+        ? globalThis.Number(object.event_loop_delay_us)
+        : 0,
+      cpuMillis: isSet(object.cpuMillis)
+        ? globalThis.Number(object.cpuMillis)
+        : isSet(object.cpu_millis)
+        ? globalThis.Number(object.cpu_millis)
+        : 0,
     };
   },
 
@@ -1309,6 +1517,15 @@ export const LoadReport: MessageFns<LoadReport> = {
     if (message.queued !== 0) {
       obj.queued = Math.round(message.queued);
     }
+    if (message.limit !== 0) {
+      obj.limit = Math.round(message.limit);
+    }
+    if (message.eventLoopDelayUs !== 0) {
+      obj.eventLoopDelayUs = Math.round(message.eventLoopDelayUs);
+    }
+    if (message.cpuMillis !== 0) {
+      obj.cpuMillis = Math.round(message.cpuMillis);
+    }
     return obj;
   },
 
@@ -1319,6 +1536,9 @@ export const LoadReport: MessageFns<LoadReport> = {
     const message = createBaseLoadReport();
     message.inFlight = object.inFlight ?? 0;
     message.queued = object.queued ?? 0;
+    message.limit = object.limit ?? 0;
+    message.eventLoopDelayUs = object.eventLoopDelayUs ?? 0;
+    message.cpuMillis = object.cpuMillis ?? 0;
     return message;
   },
 };
@@ -1409,6 +1629,10 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     startedAt: undefined,
     version: "",
     unrestoredAgents: new Map(),
+    circuits: [],
+    unhealthy: [],
+    eventLoopDelay: undefined,
+    cpu: 0,
   };
 }
 
@@ -1447,6 +1671,18 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.unrestoredAgents.forEach((value, key) => {
       GetStatusResponse_UnrestoredAgentsEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
     });
+    for (const v of message.circuits) {
+      CircuitStatus.encode(v!, writer.uint32(98).fork()).join();
+    }
+    for (const v of message.unhealthy) {
+      InstanceHealth.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.eventLoopDelay !== undefined) {
+      Duration.encode(message.eventLoopDelay, writer.uint32(114).fork()).join();
+    }
+    if (message.cpu !== 0) {
+      writer.uint32(121).double(message.cpu);
+    }
     return writer;
   },
 
@@ -1554,6 +1790,38 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             }
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.circuits.push(CircuitStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.unhealthy.push(InstanceHealth.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.eventLoopDelay = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 121) {
+              break;
+            }
+
+            message.cpu = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1607,6 +1875,18 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
           new Map(),
         )
         : new Map(),
+      circuits: globalThis.Array.isArray(object?.circuits)
+        ? object.circuits.map((e: any) => CircuitStatus.fromJSON(e))
+        : [],
+      unhealthy: globalThis.Array.isArray(object?.unhealthy)
+        ? object.unhealthy.map((e: any) => InstanceHealth.fromJSON(e))
+        : [],
+      eventLoopDelay: isSet(object.eventLoopDelay)
+        ? Duration.fromJSON(object.eventLoopDelay)
+        : isSet(object.event_loop_delay)
+        ? Duration.fromJSON(object.event_loop_delay)
+        : undefined,
+      cpu: isSet(object.cpu) ? globalThis.Number(object.cpu) : 0,
     };
   },
 
@@ -1648,6 +1928,18 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         obj.unrestoredAgents[k] = v;
       });
     }
+    if (message.circuits?.length) {
+      obj.circuits = message.circuits.map((e) => CircuitStatus.toJSON(e));
+    }
+    if (message.unhealthy?.length) {
+      obj.unhealthy = message.unhealthy.map((e) => InstanceHealth.toJSON(e));
+    }
+    if (message.eventLoopDelay !== undefined) {
+      obj.eventLoopDelay = Duration.toJSON(message.eventLoopDelay);
+    }
+    if (message.cpu !== 0) {
+      obj.cpu = floatToJson(message.cpu);
+    }
     return obj;
   },
 
@@ -1679,6 +1971,12 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
       });
       return m;
     })();
+    message.circuits = object.circuits?.map((e) => CircuitStatus.fromPartial(e)) || [];
+    message.unhealthy = object.unhealthy?.map((e) => InstanceHealth.fromPartial(e)) || [];
+    message.eventLoopDelay = (object.eventLoopDelay !== undefined && object.eventLoopDelay !== null)
+      ? Duration.fromPartial(object.eventLoopDelay)
+      : undefined;
+    message.cpu = object.cpu ?? 0;
     return message;
   },
 };
@@ -1764,6 +2062,180 @@ export const GetStatusResponse_UnrestoredAgentsEntry: MessageFns<GetStatusRespon
     const message = createBaseGetStatusResponse_UnrestoredAgentsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseWatchHealthRequest(): WatchHealthRequest {
+  return { nodeId: "" };
+}
+
+export const WatchHealthRequest: MessageFns<WatchHealthRequest> = {
+  encode(message: WatchHealthRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchHealthRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchHealthRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchHealthRequest {
+    return {
+      nodeId: isSet(object.nodeId)
+        ? globalThis.String(object.nodeId)
+        : isSet(object.node_id)
+        ? globalThis.String(object.node_id)
+        : "",
+    };
+  },
+
+  toJSON(message: WatchHealthRequest): unknown {
+    const obj: any = {};
+    if (message.nodeId !== "") {
+      obj.nodeId = message.nodeId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WatchHealthRequest>): WatchHealthRequest {
+    return WatchHealthRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchHealthRequest>): WatchHealthRequest {
+    const message = createBaseWatchHealthRequest();
+    message.nodeId = object.nodeId ?? "";
+    return message;
+  },
+};
+
+function createBaseWatchHealthResponse(): WatchHealthResponse {
+  return { event: undefined };
+}
+
+export const WatchHealthResponse: MessageFns<WatchHealthResponse> = {
+  encode(message: WatchHealthResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "current":
+        InstanceHealth.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "transition":
+        HealthTransition.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchHealthResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchHealthResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "current", value: InstanceHealth.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "transition", value: HealthTransition.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchHealthResponse {
+    return {
+      event: isSet(object.current)
+        ? { $case: "current", value: InstanceHealth.fromJSON(object.current) }
+        : isSet(object.transition)
+        ? { $case: "transition", value: HealthTransition.fromJSON(object.transition) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: WatchHealthResponse): unknown {
+    const obj: any = {};
+    if (message.event?.$case === "current") {
+      obj.current = InstanceHealth.toJSON(message.event.value);
+    } else if (message.event?.$case === "transition") {
+      obj.transition = HealthTransition.toJSON(message.event.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WatchHealthResponse>): WatchHealthResponse {
+    return WatchHealthResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchHealthResponse>): WatchHealthResponse {
+    const message = createBaseWatchHealthResponse();
+    switch (object.event?.$case) {
+      case "current": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "current", value: InstanceHealth.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "transition": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "transition", value: HealthTransition.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
     return message;
   },
 };
@@ -2237,6 +2709,18 @@ export const NodeDefinition = {
       options: {},
     },
     /**
+     * Streams what this process, as a router, makes of the nodes and agents that it knows: first all that are not healthy, then every transition, with its
+     * reason. A reader that falls 1,000 transitions behind is cut off with RESOURCE_EXHAUSTED.
+     */
+    watchHealth: {
+      name: "WatchHealth",
+      requestType: WatchHealthRequest as typeof WatchHealthRequest,
+      requestStream: false,
+      responseType: WatchHealthResponse as typeof WatchHealthResponse,
+      responseStream: true,
+      options: {},
+    },
+    /**
      * Refuses new work, takes the agents out of the registry, finishes what runs and waits, and stops the agents. Answers when that is done. The node stays
      * registered as STOPPING, and its process goes on until it is told to stop.
      */
@@ -2250,6 +2734,10 @@ export const NodeDefinition = {
     },
   },
 } as const;
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

@@ -8,6 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Duration } from "../../google/protobuf/duration.js";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
+import { CircuitStatus } from "./health.js";
 import { Instance, InstanceStatus, instanceStatusFromJSON, instanceStatusToJSON } from "./instance.js";
 import { Strategy, strategyFromJSON, strategyToJSON } from "./strategy.js";
 
@@ -67,6 +68,18 @@ export interface KeepAliveRequest {
   leaseId: bigint;
   /** Any number; comes back in the answer, so that the sender knows which request was answered. */
   sequence: bigint;
+  /** How the process is that renews it; may be absent. */
+  report: MemberReport | undefined;
+}
+
+/** What a process tells of itself with its heartbeat. Kept in memory by the registry that got it, as long as the stream lives. */
+export interface MemberReport {
+  /** Tasks its agents work on now. */
+  inFlight: number;
+  /** Tasks waiting in the mailboxes of its agents. */
+  queued: number;
+  /** Its circuit breakers that are not closed, at most 64. */
+  circuits: CircuitStatus[];
 }
 
 /** Says that a lease was renewed. */
@@ -89,8 +102,10 @@ export interface UpdateInstanceRequest {
   leaseId: bigint;
   /** Its new status; unspecified: unchanged. */
   status: InstanceStatus;
-  /** Its new weight, 1 to 1000; 0: unchanged. */
-  weight: number;
+  /** Its new weight, 1 to 1000; unchanged when not given. */
+  weight?:
+    | number
+    | undefined;
   /** Its new capabilities; absent: unchanged. */
   capabilities:
     | CapabilitySet
@@ -162,8 +177,10 @@ export interface DiscoverRequest {
   service: string;
   /** Having all of these capabilities. */
   capabilities: string[];
-  /** How to choose; unspecified: round robin. Least connections counts what this registry handed out in the last 10 s for the same question. */
+  /** How to choose; unspecified: round robin. Least connections and peak EWMA count what this registry handed out in the last 10 s for the same question. */
   strategy: Strategy;
+  /** Needed for STRATEGY_CONSISTENT_HASH: the same instance for the same key. At most 1 KiB. */
+  routingKey: string;
 }
 
 /** Answers Discover. */
@@ -266,7 +283,23 @@ export interface GetStatsResponse {
     | Duration
     | undefined;
   /** When this registry started. */
-  startedAt: Date | undefined;
+  startedAt:
+    | Date
+    | undefined;
+  /** Circuit breakers that are not closed, as the members tell that renew their leases through this registry. At most 1000. */
+  circuits: ReportedCircuit[];
+  /** Whether this registry leads: probes the nodes and writes what it finds. */
+  leading: boolean;
+}
+
+/** A circuit breaker, and who tells of it. */
+export interface ReportedCircuit {
+  /** The service of who keeps it: `node` or `gateway`. */
+  reporterService: string;
+  /** Its id. */
+  reporterId: string;
+  /** The circuit breaker. */
+  circuit: CircuitStatus | undefined;
 }
 
 /** Counts of one service. */
@@ -277,6 +310,14 @@ export interface ServiceStats {
   instances: number;
   /** Its instances by status. */
   statuses: StatusCount[];
+  /** Its instances that fail the registry's probes. */
+  failing: number;
+  /** Tasks that its instances work on, as those tell that renew their leases through this registry. */
+  inFlight: number;
+  /** Tasks that wait there. */
+  queued: number;
+  /** Instances that told of that. */
+  reporting: number;
 }
 
 /** How many instances have a status. */
@@ -774,7 +815,7 @@ export const InstanceKey: MessageFns<InstanceKey> = {
 };
 
 function createBaseKeepAliveRequest(): KeepAliveRequest {
-  return { leaseId: 0n, sequence: 0n };
+  return { leaseId: 0n, sequence: 0n, report: undefined };
 }
 
 export const KeepAliveRequest: MessageFns<KeepAliveRequest> = {
@@ -790,6 +831,9 @@ export const KeepAliveRequest: MessageFns<KeepAliveRequest> = {
         throw new globalThis.Error("value provided for field message.sequence of type uint64 too large");
       }
       writer.uint32(16).uint64(message.sequence);
+    }
+    if (message.report !== undefined) {
+      MemberReport.encode(message.report, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -823,6 +867,14 @@ export const KeepAliveRequest: MessageFns<KeepAliveRequest> = {
             message.sequence = reader.uint64() as bigint;
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.report = MemberReport.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -839,6 +891,7 @@ export const KeepAliveRequest: MessageFns<KeepAliveRequest> = {
     return {
       leaseId: isSet(object.leaseId) ? BigInt(object.leaseId) : isSet(object.lease_id) ? BigInt(object.lease_id) : 0n,
       sequence: isSet(object.sequence) ? BigInt(object.sequence) : 0n,
+      report: isSet(object.report) ? MemberReport.fromJSON(object.report) : undefined,
     };
   },
 
@@ -850,6 +903,9 @@ export const KeepAliveRequest: MessageFns<KeepAliveRequest> = {
     if (message.sequence !== 0n) {
       obj.sequence = message.sequence.toString();
     }
+    if (message.report !== undefined) {
+      obj.report = MemberReport.toJSON(message.report);
+    }
     return obj;
   },
 
@@ -860,6 +916,116 @@ export const KeepAliveRequest: MessageFns<KeepAliveRequest> = {
     const message = createBaseKeepAliveRequest();
     message.leaseId = (object.leaseId !== undefined && object.leaseId !== null) ? BigInt(object.leaseId) : 0n;
     message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
+    message.report = (object.report !== undefined && object.report !== null)
+      ? MemberReport.fromPartial(object.report)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseMemberReport(): MemberReport {
+  return { inFlight: 0, queued: 0, circuits: [] };
+}
+
+export const MemberReport: MessageFns<MemberReport> = {
+  encode(message: MemberReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.inFlight !== 0) {
+      writer.uint32(8).uint32(message.inFlight);
+    }
+    if (message.queued !== 0) {
+      writer.uint32(16).uint32(message.queued);
+    }
+    for (const v of message.circuits) {
+      CircuitStatus.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MemberReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMemberReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.inFlight = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.queued = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.circuits.push(CircuitStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MemberReport {
+    return {
+      inFlight: isSet(object.inFlight)
+        ? globalThis.Number(object.inFlight)
+        : isSet(object.in_flight)
+        ? globalThis.Number(object.in_flight)
+        : 0,
+      queued: isSet(object.queued) ? globalThis.Number(object.queued) : 0,
+      circuits: globalThis.Array.isArray(object?.circuits)
+        ? object.circuits.map((e: any) => CircuitStatus.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: MemberReport): unknown {
+    const obj: any = {};
+    if (message.inFlight !== 0) {
+      obj.inFlight = Math.round(message.inFlight);
+    }
+    if (message.queued !== 0) {
+      obj.queued = Math.round(message.queued);
+    }
+    if (message.circuits?.length) {
+      obj.circuits = message.circuits.map((e) => CircuitStatus.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MemberReport>): MemberReport {
+    return MemberReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MemberReport>): MemberReport {
+    const message = createBaseMemberReport();
+    message.inFlight = object.inFlight ?? 0;
+    message.queued = object.queued ?? 0;
+    message.circuits = object.circuits?.map((e) => CircuitStatus.fromPartial(e)) || [];
     return message;
   },
 };
@@ -976,7 +1142,7 @@ function createBaseUpdateInstanceRequest(): UpdateInstanceRequest {
     key: undefined,
     leaseId: 0n,
     status: 0,
-    weight: 0,
+    weight: undefined,
     capabilities: undefined,
     metadata: new Map(),
     expectedRevision: 0n,
@@ -997,7 +1163,7 @@ export const UpdateInstanceRequest: MessageFns<UpdateInstanceRequest> = {
     if (message.status !== 0) {
       writer.uint32(24).int32(message.status);
     }
-    if (message.weight !== 0) {
+    if (message.weight !== undefined) {
       writer.uint32(32).uint32(message.weight);
     }
     if (message.capabilities !== undefined) {
@@ -1104,7 +1270,7 @@ export const UpdateInstanceRequest: MessageFns<UpdateInstanceRequest> = {
       key: isSet(object.key) ? InstanceKey.fromJSON(object.key) : undefined,
       leaseId: isSet(object.leaseId) ? BigInt(object.leaseId) : isSet(object.lease_id) ? BigInt(object.lease_id) : 0n,
       status: isSet(object.status) ? instanceStatusFromJSON(object.status) : 0,
-      weight: isSet(object.weight) ? globalThis.Number(object.weight) : 0,
+      weight: isSet(object.weight) ? globalThis.Number(object.weight) : undefined,
       capabilities: isSet(object.capabilities) ? CapabilitySet.fromJSON(object.capabilities) : undefined,
       metadata: isObject(object.metadata)
         ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
@@ -1134,7 +1300,7 @@ export const UpdateInstanceRequest: MessageFns<UpdateInstanceRequest> = {
     if (message.status !== 0) {
       obj.status = instanceStatusToJSON(message.status);
     }
-    if (message.weight !== 0) {
+    if (message.weight !== undefined) {
       obj.weight = Math.round(message.weight);
     }
     if (message.capabilities !== undefined) {
@@ -1160,7 +1326,7 @@ export const UpdateInstanceRequest: MessageFns<UpdateInstanceRequest> = {
     message.key = (object.key !== undefined && object.key !== null) ? InstanceKey.fromPartial(object.key) : undefined;
     message.leaseId = (object.leaseId !== undefined && object.leaseId !== null) ? BigInt(object.leaseId) : 0n;
     message.status = object.status ?? 0;
-    message.weight = object.weight ?? 0;
+    message.weight = object.weight ?? undefined;
     message.capabilities = (object.capabilities !== undefined && object.capabilities !== null)
       ? CapabilitySet.fromPartial(object.capabilities)
       : undefined;
@@ -1823,7 +1989,7 @@ export const ListInstancesResponse: MessageFns<ListInstancesResponse> = {
 };
 
 function createBaseDiscoverRequest(): DiscoverRequest {
-  return { service: "", capabilities: [], strategy: 0 };
+  return { service: "", capabilities: [], strategy: 0, routingKey: "" };
 }
 
 export const DiscoverRequest: MessageFns<DiscoverRequest> = {
@@ -1836,6 +2002,9 @@ export const DiscoverRequest: MessageFns<DiscoverRequest> = {
     }
     if (message.strategy !== 0) {
       writer.uint32(24).int32(message.strategy);
+    }
+    if (message.routingKey !== "") {
+      writer.uint32(34).string(message.routingKey);
     }
     return writer;
   },
@@ -1877,6 +2046,14 @@ export const DiscoverRequest: MessageFns<DiscoverRequest> = {
             message.strategy = reader.int32() as any;
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.routingKey = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1896,6 +2073,11 @@ export const DiscoverRequest: MessageFns<DiscoverRequest> = {
         ? object.capabilities.map((e: any) => globalThis.String(e))
         : [],
       strategy: isSet(object.strategy) ? strategyFromJSON(object.strategy) : 0,
+      routingKey: isSet(object.routingKey)
+        ? globalThis.String(object.routingKey)
+        : isSet(object.routing_key)
+        ? globalThis.String(object.routing_key)
+        : "",
     };
   },
 
@@ -1910,6 +2092,9 @@ export const DiscoverRequest: MessageFns<DiscoverRequest> = {
     if (message.strategy !== 0) {
       obj.strategy = strategyToJSON(message.strategy);
     }
+    if (message.routingKey !== "") {
+      obj.routingKey = message.routingKey;
+    }
     return obj;
   },
 
@@ -1921,6 +2106,7 @@ export const DiscoverRequest: MessageFns<DiscoverRequest> = {
     message.service = object.service ?? "";
     message.capabilities = object.capabilities?.map((e) => e) || [];
     message.strategy = object.strategy ?? 0;
+    message.routingKey = object.routingKey ?? "";
     return message;
   },
 };
@@ -2710,6 +2896,8 @@ function createBaseGetStatsResponse(): GetStatsResponse {
     revision: 0n,
     age: undefined,
     startedAt: undefined,
+    circuits: [],
+    leading: false,
   };
 }
 
@@ -2741,6 +2929,12 @@ export const GetStatsResponse: MessageFns<GetStatsResponse> = {
     }
     if (message.startedAt !== undefined) {
       Timestamp.encode(toTimestamp(message.startedAt), writer.uint32(66).fork()).join();
+    }
+    for (const v of message.circuits) {
+      ReportedCircuit.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.leading !== false) {
+      writer.uint32(80).bool(message.leading);
     }
     return writer;
   },
@@ -2822,6 +3016,22 @@ export const GetStatsResponse: MessageFns<GetStatsResponse> = {
             message.startedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.circuits.push(ReportedCircuit.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.leading = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2856,6 +3066,10 @@ export const GetStatsResponse: MessageFns<GetStatsResponse> = {
         : isSet(object.started_at)
         ? fromJsonTimestamp(object.started_at)
         : undefined,
+      circuits: globalThis.Array.isArray(object?.circuits)
+        ? object.circuits.map((e: any) => ReportedCircuit.fromJSON(e))
+        : [],
+      leading: isSet(object.leading) ? globalThis.Boolean(object.leading) : false,
     };
   },
 
@@ -2885,6 +3099,12 @@ export const GetStatsResponse: MessageFns<GetStatsResponse> = {
     if (message.startedAt !== undefined) {
       obj.startedAt = message.startedAt.toISOString();
     }
+    if (message.circuits?.length) {
+      obj.circuits = message.circuits.map((e) => ReportedCircuit.toJSON(e));
+    }
+    if (message.leading !== false) {
+      obj.leading = message.leading;
+    }
     return obj;
   },
 
@@ -2901,12 +3121,125 @@ export const GetStatsResponse: MessageFns<GetStatsResponse> = {
     message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
     message.age = (object.age !== undefined && object.age !== null) ? Duration.fromPartial(object.age) : undefined;
     message.startedAt = object.startedAt ?? undefined;
+    message.circuits = object.circuits?.map((e) => ReportedCircuit.fromPartial(e)) || [];
+    message.leading = object.leading ?? false;
+    return message;
+  },
+};
+
+function createBaseReportedCircuit(): ReportedCircuit {
+  return { reporterService: "", reporterId: "", circuit: undefined };
+}
+
+export const ReportedCircuit: MessageFns<ReportedCircuit> = {
+  encode(message: ReportedCircuit, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reporterService !== "") {
+      writer.uint32(10).string(message.reporterService);
+    }
+    if (message.reporterId !== "") {
+      writer.uint32(18).string(message.reporterId);
+    }
+    if (message.circuit !== undefined) {
+      CircuitStatus.encode(message.circuit, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportedCircuit {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportedCircuit();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reporterService = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reporterId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.circuit = CircuitStatus.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReportedCircuit {
+    return {
+      reporterService: isSet(object.reporterService)
+        ? globalThis.String(object.reporterService)
+        : isSet(object.reporter_service)
+        ? globalThis.String(object.reporter_service)
+        : "",
+      reporterId: isSet(object.reporterId)
+        ? globalThis.String(object.reporterId)
+        : isSet(object.reporter_id)
+        ? globalThis.String(object.reporter_id)
+        : "",
+      circuit: isSet(object.circuit) ? CircuitStatus.fromJSON(object.circuit) : undefined,
+    };
+  },
+
+  toJSON(message: ReportedCircuit): unknown {
+    const obj: any = {};
+    if (message.reporterService !== "") {
+      obj.reporterService = message.reporterService;
+    }
+    if (message.reporterId !== "") {
+      obj.reporterId = message.reporterId;
+    }
+    if (message.circuit !== undefined) {
+      obj.circuit = CircuitStatus.toJSON(message.circuit);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReportedCircuit>): ReportedCircuit {
+    return ReportedCircuit.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReportedCircuit>): ReportedCircuit {
+    const message = createBaseReportedCircuit();
+    message.reporterService = object.reporterService ?? "";
+    message.reporterId = object.reporterId ?? "";
+    message.circuit = (object.circuit !== undefined && object.circuit !== null)
+      ? CircuitStatus.fromPartial(object.circuit)
+      : undefined;
     return message;
   },
 };
 
 function createBaseServiceStats(): ServiceStats {
-  return { service: "", instances: 0, statuses: [] };
+  return { service: "", instances: 0, statuses: [], failing: 0, inFlight: 0, queued: 0, reporting: 0 };
 }
 
 export const ServiceStats: MessageFns<ServiceStats> = {
@@ -2919,6 +3252,18 @@ export const ServiceStats: MessageFns<ServiceStats> = {
     }
     for (const v of message.statuses) {
       StatusCount.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.failing !== 0) {
+      writer.uint32(32).uint32(message.failing);
+    }
+    if (message.inFlight !== 0) {
+      writer.uint32(40).uint32(message.inFlight);
+    }
+    if (message.queued !== 0) {
+      writer.uint32(48).uint32(message.queued);
+    }
+    if (message.reporting !== 0) {
+      writer.uint32(56).uint32(message.reporting);
     }
     return writer;
   },
@@ -2960,6 +3305,38 @@ export const ServiceStats: MessageFns<ServiceStats> = {
             message.statuses.push(StatusCount.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.failing = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.inFlight = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.queued = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.reporting = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2979,6 +3356,14 @@ export const ServiceStats: MessageFns<ServiceStats> = {
       statuses: globalThis.Array.isArray(object?.statuses)
         ? object.statuses.map((e: any) => StatusCount.fromJSON(e))
         : [],
+      failing: isSet(object.failing) ? globalThis.Number(object.failing) : 0,
+      inFlight: isSet(object.inFlight)
+        ? globalThis.Number(object.inFlight)
+        : isSet(object.in_flight)
+        ? globalThis.Number(object.in_flight)
+        : 0,
+      queued: isSet(object.queued) ? globalThis.Number(object.queued) : 0,
+      reporting: isSet(object.reporting) ? globalThis.Number(object.reporting) : 0,
     };
   },
 
@@ -2993,6 +3378,18 @@ export const ServiceStats: MessageFns<ServiceStats> = {
     if (message.statuses?.length) {
       obj.statuses = message.statuses.map((e) => StatusCount.toJSON(e));
     }
+    if (message.failing !== 0) {
+      obj.failing = Math.round(message.failing);
+    }
+    if (message.inFlight !== 0) {
+      obj.inFlight = Math.round(message.inFlight);
+    }
+    if (message.queued !== 0) {
+      obj.queued = Math.round(message.queued);
+    }
+    if (message.reporting !== 0) {
+      obj.reporting = Math.round(message.reporting);
+    }
     return obj;
   },
 
@@ -3004,6 +3401,10 @@ export const ServiceStats: MessageFns<ServiceStats> = {
     message.service = object.service ?? "";
     message.instances = object.instances ?? 0;
     message.statuses = object.statuses?.map((e) => StatusCount.fromPartial(e)) || [];
+    message.failing = object.failing ?? 0;
+    message.inFlight = object.inFlight ?? 0;
+    message.queued = object.queued ?? 0;
+    message.reporting = object.reporting ?? 0;
     return message;
   },
 };

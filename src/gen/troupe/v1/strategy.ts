@@ -18,8 +18,19 @@ export enum Strategy {
   STRATEGY_ROUND_ROBIN = 1,
   /** STRATEGY_RANDOM - Uniformly at random. */
   STRATEGY_RANDOM = 2,
-  /** STRATEGY_LEAST_CONNECTIONS - The one with the fewest calls in flight, as the chooser counts them. */
+  /**
+   * STRATEGY_LEAST_CONNECTIONS - The one with the least work for its weight: calls of the chooser in flight and, where the instance has told of it, work of others. The exact
+   * minimum of a small set, the better of two drawn at random of a large one.
+   */
   STRATEGY_LEAST_CONNECTIONS = 3,
+  /** STRATEGY_WEIGHTED_ROUND_ROBIN - Each in turn, as often as its weight says, evenly spaced. */
+  STRATEGY_WEIGHTED_ROUND_ROBIN = 4,
+  /** STRATEGY_WEIGHTED_RANDOM - At random, as often as its weight says. */
+  STRATEGY_WEIGHTED_RANDOM = 5,
+  /** STRATEGY_CONSISTENT_HASH - The same one for the same routing key as long as it is there and not overloaded; needs a routing key. */
+  STRATEGY_CONSISTENT_HASH = 6,
+  /** STRATEGY_PEAK_EWMA - The one with the lowest recent latency times calls in flight, sensitive to peaks; the better of two drawn at random. */
+  STRATEGY_PEAK_EWMA = 7,
   UNRECOGNIZED = -1,
 }
 
@@ -37,6 +48,18 @@ export function strategyFromJSON(object: any): Strategy {
     case 3:
     case "STRATEGY_LEAST_CONNECTIONS":
       return Strategy.STRATEGY_LEAST_CONNECTIONS;
+    case 4:
+    case "STRATEGY_WEIGHTED_ROUND_ROBIN":
+      return Strategy.STRATEGY_WEIGHTED_ROUND_ROBIN;
+    case 5:
+    case "STRATEGY_WEIGHTED_RANDOM":
+      return Strategy.STRATEGY_WEIGHTED_RANDOM;
+    case 6:
+    case "STRATEGY_CONSISTENT_HASH":
+      return Strategy.STRATEGY_CONSISTENT_HASH;
+    case 7:
+    case "STRATEGY_PEAK_EWMA":
+      return Strategy.STRATEGY_PEAK_EWMA;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -54,6 +77,14 @@ export function strategyToJSON(object: Strategy): string {
       return "STRATEGY_RANDOM";
     case Strategy.STRATEGY_LEAST_CONNECTIONS:
       return "STRATEGY_LEAST_CONNECTIONS";
+    case Strategy.STRATEGY_WEIGHTED_ROUND_ROBIN:
+      return "STRATEGY_WEIGHTED_ROUND_ROBIN";
+    case Strategy.STRATEGY_WEIGHTED_RANDOM:
+      return "STRATEGY_WEIGHTED_RANDOM";
+    case Strategy.STRATEGY_CONSISTENT_HASH:
+      return "STRATEGY_CONSISTENT_HASH";
+    case Strategy.STRATEGY_PEAK_EWMA:
+      return "STRATEGY_PEAK_EWMA";
     case Strategy.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";

@@ -15,6 +15,66 @@ export const protobufPackage = "troupe.v1";
 
 export const protobufFileName = "troupe/v1/task.proto";
 
+/**
+ * How urgent a task is. Agents take waiting tasks of a higher priority first, in order of arrival within one; a full mailbox makes
+ * room for a higher priority by refusing the youngest of the lowest.
+ */
+export enum Priority {
+  /** PRIORITY_UNSPECIFIED - Not given: NORMAL. */
+  PRIORITY_UNSPECIFIED = 0,
+  /** PRIORITY_LOW - Can wait and be refused: batch work. */
+  PRIORITY_LOW = 1,
+  /** PRIORITY_NORMAL - Everything else. */
+  PRIORITY_NORMAL = 2,
+  /** PRIORITY_HIGH - A person waits. */
+  PRIORITY_HIGH = 3,
+  /** PRIORITY_CRITICAL - What keeps the system running. */
+  PRIORITY_CRITICAL = 4,
+  UNRECOGNIZED = -1,
+}
+
+export function priorityFromJSON(object: any): Priority {
+  switch (object) {
+    case 0:
+    case "PRIORITY_UNSPECIFIED":
+      return Priority.PRIORITY_UNSPECIFIED;
+    case 1:
+    case "PRIORITY_LOW":
+      return Priority.PRIORITY_LOW;
+    case 2:
+    case "PRIORITY_NORMAL":
+      return Priority.PRIORITY_NORMAL;
+    case 3:
+    case "PRIORITY_HIGH":
+      return Priority.PRIORITY_HIGH;
+    case 4:
+    case "PRIORITY_CRITICAL":
+      return Priority.PRIORITY_CRITICAL;
+    case -1:
+    case "UNRECOGNIZED":
+    default:
+      return Priority.UNRECOGNIZED;
+  }
+}
+
+export function priorityToJSON(object: Priority): string {
+  switch (object) {
+    case Priority.PRIORITY_UNSPECIFIED:
+      return "PRIORITY_UNSPECIFIED";
+    case Priority.PRIORITY_LOW:
+      return "PRIORITY_LOW";
+    case Priority.PRIORITY_NORMAL:
+      return "PRIORITY_NORMAL";
+    case Priority.PRIORITY_HIGH:
+      return "PRIORITY_HIGH";
+    case Priority.PRIORITY_CRITICAL:
+      return "PRIORITY_CRITICAL";
+    case Priority.UNRECOGNIZED:
+    default:
+      return "UNRECOGNIZED";
+  }
+}
+
 /** The states are those of A2A. COMPLETED, FAILED, CANCELED and REJECTED are terminal. */
 export enum TaskState {
   /** TASK_STATE_UNSPECIFIED - Not given. */
@@ -115,11 +175,48 @@ export interface Task {
   idempotent: boolean;
   /** Free entries that the agent sees. At most 64; a value at most 1 KiB. */
   labels: Map<string, string>;
+  /** Tasks with the same key go to the same agent under STRATEGY_CONSISTENT_HASH, which needs it. At most 1 KiB. */
+  routingKey: string;
+  /** Who goes first where tasks wait, and who is refused first under overload; unspecified: NORMAL. */
+  priority: Priority;
+  /** How often and when it is tried again; what is not given: the router's defaults. */
+  retry:
+    | RetryPolicy
+    | undefined;
+  /**
+   * Where no agent can take the task (there is none, none is healthy, all are full), an agent of this capability may do it instead. The
+   * same pattern as a capability. None of those required.
+   */
+  fallbackCapability: string;
 }
 
 export interface Task_LabelsEntry {
   key: string;
   value: string;
+}
+
+/**
+ * When a task is tried again. Tries happen only where the task certainly did not start, or where it is idempotent; all of them together
+ * stay within the router's retry budget and the task's deadline.
+ */
+export interface RetryPolicy {
+  /** Tries all in all, the first included, 1 to 10; 5 when not given. */
+  maxAttempts?:
+    | number
+    | undefined;
+  /** Upper end of the first pause, 1 ms to 1 min; 100 ms when not given. Pauses come when all agents have been tried, double, and have full jitter. */
+  initialBackoff:
+    | Duration
+    | undefined;
+  /** Upper end of every pause, at least `initial_backoff`, at most 1 min; 1 s when not given. */
+  maxBackoff:
+    | Duration
+    | undefined;
+  /**
+   * For idempotent tasks: a second agent is asked as well when the first has not answered after this, and so on up to `max_attempts`; the first
+   * answer counts, the others are called off. 1 ms to 1 h; not hedged when not given. Not for streams.
+   */
+  hedgingDelay: Duration | undefined;
 }
 
 /** What a task that completed gives back, and where it ran. */
@@ -142,6 +239,10 @@ export interface TaskResult {
     | undefined;
   /** COMPLETED: a task that ends otherwise is a gRPC error. */
   state: TaskState;
+  /** The capability that did it instead of those required, where it was degraded to a fallback; empty otherwise. */
+  fallbackCapability: string;
+  /** Whether no agent did it and `payload` is the default answer that the router is configured with; `agent_id` and `node_id` are empty then. */
+  defaultAnswer: boolean;
 }
 
 /** One event in the life of a task that is streamed. */
@@ -214,6 +315,10 @@ function createBaseTask(): Task {
     strategy: 0,
     idempotent: false,
     labels: new Map(),
+    routingKey: "",
+    priority: 0,
+    retry: undefined,
+    fallbackCapability: "",
   };
 }
 
@@ -243,6 +348,18 @@ export const Task: MessageFns<Task> = {
     message.labels.forEach((value, key) => {
       Task_LabelsEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
     });
+    if (message.routingKey !== "") {
+      writer.uint32(74).string(message.routingKey);
+    }
+    if (message.priority !== 0) {
+      writer.uint32(80).int32(message.priority);
+    }
+    if (message.retry !== undefined) {
+      RetryPolicy.encode(message.retry, writer.uint32(90).fork()).join();
+    }
+    if (message.fallbackCapability !== "") {
+      writer.uint32(98).string(message.fallbackCapability);
+    }
     return writer;
   },
 
@@ -326,6 +443,38 @@ export const Task: MessageFns<Task> = {
             }
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.routingKey = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.priority = reader.int32() as any;
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.retry = RetryPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.fallbackCapability = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -364,6 +513,18 @@ export const Task: MessageFns<Task> = {
           new Map(),
         )
         : new Map(),
+      routingKey: isSet(object.routingKey)
+        ? globalThis.String(object.routingKey)
+        : isSet(object.routing_key)
+        ? globalThis.String(object.routing_key)
+        : "",
+      priority: isSet(object.priority) ? priorityFromJSON(object.priority) : 0,
+      retry: isSet(object.retry) ? RetryPolicy.fromJSON(object.retry) : undefined,
+      fallbackCapability: isSet(object.fallbackCapability)
+        ? globalThis.String(object.fallbackCapability)
+        : isSet(object.fallback_capability)
+        ? globalThis.String(object.fallback_capability)
+        : "",
     };
   },
 
@@ -396,6 +557,18 @@ export const Task: MessageFns<Task> = {
         obj.labels[k] = v;
       });
     }
+    if (message.routingKey !== "") {
+      obj.routingKey = message.routingKey;
+    }
+    if (message.priority !== 0) {
+      obj.priority = priorityToJSON(message.priority);
+    }
+    if (message.retry !== undefined) {
+      obj.retry = RetryPolicy.toJSON(message.retry);
+    }
+    if (message.fallbackCapability !== "") {
+      obj.fallbackCapability = message.fallbackCapability;
+    }
     return obj;
   },
 
@@ -422,6 +595,12 @@ export const Task: MessageFns<Task> = {
       });
       return m;
     })();
+    message.routingKey = object.routingKey ?? "";
+    message.priority = object.priority ?? 0;
+    message.retry = (object.retry !== undefined && object.retry !== null)
+      ? RetryPolicy.fromPartial(object.retry)
+      : undefined;
+    message.fallbackCapability = object.fallbackCapability ?? "";
     return message;
   },
 };
@@ -511,8 +690,157 @@ export const Task_LabelsEntry: MessageFns<Task_LabelsEntry> = {
   },
 };
 
+function createBaseRetryPolicy(): RetryPolicy {
+  return { maxAttempts: undefined, initialBackoff: undefined, maxBackoff: undefined, hedgingDelay: undefined };
+}
+
+export const RetryPolicy: MessageFns<RetryPolicy> = {
+  encode(message: RetryPolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.maxAttempts !== undefined) {
+      writer.uint32(8).uint32(message.maxAttempts);
+    }
+    if (message.initialBackoff !== undefined) {
+      Duration.encode(message.initialBackoff, writer.uint32(18).fork()).join();
+    }
+    if (message.maxBackoff !== undefined) {
+      Duration.encode(message.maxBackoff, writer.uint32(26).fork()).join();
+    }
+    if (message.hedgingDelay !== undefined) {
+      Duration.encode(message.hedgingDelay, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetryPolicy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetryPolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.maxAttempts = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.initialBackoff = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.maxBackoff = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.hedgingDelay = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RetryPolicy {
+    return {
+      maxAttempts: isSet(object.maxAttempts)
+        ? globalThis.Number(object.maxAttempts)
+        : isSet(object.max_attempts)
+        ? globalThis.Number(object.max_attempts)
+        : undefined,
+      initialBackoff: isSet(object.initialBackoff)
+        ? Duration.fromJSON(object.initialBackoff)
+        : isSet(object.initial_backoff)
+        ? Duration.fromJSON(object.initial_backoff)
+        : undefined,
+      maxBackoff: isSet(object.maxBackoff)
+        ? Duration.fromJSON(object.maxBackoff)
+        : isSet(object.max_backoff)
+        ? Duration.fromJSON(object.max_backoff)
+        : undefined,
+      hedgingDelay: isSet(object.hedgingDelay)
+        ? Duration.fromJSON(object.hedgingDelay)
+        : isSet(object.hedging_delay)
+        ? Duration.fromJSON(object.hedging_delay)
+        : undefined,
+    };
+  },
+
+  toJSON(message: RetryPolicy): unknown {
+    const obj: any = {};
+    if (message.maxAttempts !== undefined) {
+      obj.maxAttempts = Math.round(message.maxAttempts);
+    }
+    if (message.initialBackoff !== undefined) {
+      obj.initialBackoff = Duration.toJSON(message.initialBackoff);
+    }
+    if (message.maxBackoff !== undefined) {
+      obj.maxBackoff = Duration.toJSON(message.maxBackoff);
+    }
+    if (message.hedgingDelay !== undefined) {
+      obj.hedgingDelay = Duration.toJSON(message.hedgingDelay);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RetryPolicy>): RetryPolicy {
+    return RetryPolicy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetryPolicy>): RetryPolicy {
+    const message = createBaseRetryPolicy();
+    message.maxAttempts = object.maxAttempts ?? undefined;
+    message.initialBackoff = (object.initialBackoff !== undefined && object.initialBackoff !== null)
+      ? Duration.fromPartial(object.initialBackoff)
+      : undefined;
+    message.maxBackoff = (object.maxBackoff !== undefined && object.maxBackoff !== null)
+      ? Duration.fromPartial(object.maxBackoff)
+      : undefined;
+    message.hedgingDelay = (object.hedgingDelay !== undefined && object.hedgingDelay !== null)
+      ? Duration.fromPartial(object.hedgingDelay)
+      : undefined;
+    return message;
+  },
+};
+
 function createBaseTaskResult(): TaskResult {
-  return { taskId: "", agentId: "", nodeId: "", payload: undefined, attempt: 0, duration: undefined, state: 0 };
+  return {
+    taskId: "",
+    agentId: "",
+    nodeId: "",
+    payload: undefined,
+    attempt: 0,
+    duration: undefined,
+    state: 0,
+    fallbackCapability: "",
+    defaultAnswer: false,
+  };
 }
 
 export const TaskResult: MessageFns<TaskResult> = {
@@ -537,6 +865,12 @@ export const TaskResult: MessageFns<TaskResult> = {
     }
     if (message.state !== 0) {
       writer.uint32(56).int32(message.state);
+    }
+    if (message.fallbackCapability !== "") {
+      writer.uint32(66).string(message.fallbackCapability);
+    }
+    if (message.defaultAnswer !== false) {
+      writer.uint32(72).bool(message.defaultAnswer);
     }
     return writer;
   },
@@ -610,6 +944,22 @@ export const TaskResult: MessageFns<TaskResult> = {
             message.state = reader.int32() as any;
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.fallbackCapability = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.defaultAnswer = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -643,6 +993,16 @@ export const TaskResult: MessageFns<TaskResult> = {
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
       duration: isSet(object.duration) ? Duration.fromJSON(object.duration) : undefined,
       state: isSet(object.state) ? taskStateFromJSON(object.state) : 0,
+      fallbackCapability: isSet(object.fallbackCapability)
+        ? globalThis.String(object.fallbackCapability)
+        : isSet(object.fallback_capability)
+        ? globalThis.String(object.fallback_capability)
+        : "",
+      defaultAnswer: isSet(object.defaultAnswer)
+        ? globalThis.Boolean(object.defaultAnswer)
+        : isSet(object.default_answer)
+        ? globalThis.Boolean(object.default_answer)
+        : false,
     };
   },
 
@@ -669,6 +1029,12 @@ export const TaskResult: MessageFns<TaskResult> = {
     if (message.state !== 0) {
       obj.state = taskStateToJSON(message.state);
     }
+    if (message.fallbackCapability !== "") {
+      obj.fallbackCapability = message.fallbackCapability;
+    }
+    if (message.defaultAnswer !== false) {
+      obj.defaultAnswer = message.defaultAnswer;
+    }
     return obj;
   },
 
@@ -688,6 +1054,8 @@ export const TaskResult: MessageFns<TaskResult> = {
       ? Duration.fromPartial(object.duration)
       : undefined;
     message.state = object.state ?? 0;
+    message.fallbackCapability = object.fallbackCapability ?? "";
+    message.defaultAnswer = object.defaultAnswer ?? false;
     return message;
   },
 };

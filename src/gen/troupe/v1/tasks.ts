@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { Duration } from "../../google/protobuf/duration.js";
 import { Task, TaskEvent, TaskResult } from "./task.js";
 
 export const protobufPackage = "troupe.v1";
@@ -26,8 +27,26 @@ export interface RunResponse {
 
 /** Asks for a task to be run and its events to be streamed. */
 export interface RunStreamRequest {
-  /** The task. */
-  task: Task | undefined;
+  /** The task; nothing where `resume` is given. */
+  task:
+    | Task
+    | undefined;
+  /** How long the work goes on without a reader after the connection was lost, at most 5 min; not at all when not given. */
+  resumeWindow:
+    | Duration
+    | undefined;
+  /** Continues a stream that was begun by an earlier call. */
+  resume: StreamResume | undefined;
+}
+
+/** Says where an earlier stream of the same task broke off. */
+export interface StreamResume {
+  /** The task's id, from any event. */
+  taskId: string;
+  /** The node that the last `routed` event named. Empty where none came: then only the router that took the task can find it. */
+  nodeId: string;
+  /** `cursor` of the last event that the caller has; 0: none. */
+  afterCursor: bigint;
 }
 
 /** One message of the stream. */
@@ -173,13 +192,19 @@ export const RunResponse: MessageFns<RunResponse> = {
 };
 
 function createBaseRunStreamRequest(): RunStreamRequest {
-  return { task: undefined };
+  return { task: undefined, resumeWindow: undefined, resume: undefined };
 }
 
 export const RunStreamRequest: MessageFns<RunStreamRequest> = {
   encode(message: RunStreamRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.task !== undefined) {
       Task.encode(message.task, writer.uint32(10).fork()).join();
+    }
+    if (message.resumeWindow !== undefined) {
+      Duration.encode(message.resumeWindow, writer.uint32(18).fork()).join();
+    }
+    if (message.resume !== undefined) {
+      StreamResume.encode(message.resume, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -205,6 +230,22 @@ export const RunStreamRequest: MessageFns<RunStreamRequest> = {
             message.task = Task.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.resumeWindow = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.resume = StreamResume.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -218,13 +259,27 @@ export const RunStreamRequest: MessageFns<RunStreamRequest> = {
   },
 
   fromJSON(object: any): RunStreamRequest {
-    return { task: isSet(object.task) ? Task.fromJSON(object.task) : undefined };
+    return {
+      task: isSet(object.task) ? Task.fromJSON(object.task) : undefined,
+      resumeWindow: isSet(object.resumeWindow)
+        ? Duration.fromJSON(object.resumeWindow)
+        : isSet(object.resume_window)
+        ? Duration.fromJSON(object.resume_window)
+        : undefined,
+      resume: isSet(object.resume) ? StreamResume.fromJSON(object.resume) : undefined,
+    };
   },
 
   toJSON(message: RunStreamRequest): unknown {
     const obj: any = {};
     if (message.task !== undefined) {
       obj.task = Task.toJSON(message.task);
+    }
+    if (message.resumeWindow !== undefined) {
+      obj.resumeWindow = Duration.toJSON(message.resumeWindow);
+    }
+    if (message.resume !== undefined) {
+      obj.resume = StreamResume.toJSON(message.resume);
     }
     return obj;
   },
@@ -235,6 +290,130 @@ export const RunStreamRequest: MessageFns<RunStreamRequest> = {
   fromPartial(object: DeepPartial<RunStreamRequest>): RunStreamRequest {
     const message = createBaseRunStreamRequest();
     message.task = (object.task !== undefined && object.task !== null) ? Task.fromPartial(object.task) : undefined;
+    message.resumeWindow = (object.resumeWindow !== undefined && object.resumeWindow !== null)
+      ? Duration.fromPartial(object.resumeWindow)
+      : undefined;
+    message.resume = (object.resume !== undefined && object.resume !== null)
+      ? StreamResume.fromPartial(object.resume)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseStreamResume(): StreamResume {
+  return { taskId: "", nodeId: "", afterCursor: 0n };
+}
+
+export const StreamResume: MessageFns<StreamResume> = {
+  encode(message: StreamResume, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.taskId !== "") {
+      writer.uint32(10).string(message.taskId);
+    }
+    if (message.nodeId !== "") {
+      writer.uint32(18).string(message.nodeId);
+    }
+    if (message.afterCursor !== 0n) {
+      if (BigInt.asUintN(64, message.afterCursor) !== message.afterCursor) {
+        throw new globalThis.Error("value provided for field message.afterCursor of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.afterCursor);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamResume {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStreamResume();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.taskId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.afterCursor = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): StreamResume {
+    return {
+      taskId: isSet(object.taskId)
+        ? globalThis.String(object.taskId)
+        : isSet(object.task_id)
+        ? globalThis.String(object.task_id)
+        : "",
+      nodeId: isSet(object.nodeId)
+        ? globalThis.String(object.nodeId)
+        : isSet(object.node_id)
+        ? globalThis.String(object.node_id)
+        : "",
+      afterCursor: isSet(object.afterCursor)
+        ? BigInt(object.afterCursor)
+        : isSet(object.after_cursor)
+        ? BigInt(object.after_cursor)
+        : 0n,
+    };
+  },
+
+  toJSON(message: StreamResume): unknown {
+    const obj: any = {};
+    if (message.taskId !== "") {
+      obj.taskId = message.taskId;
+    }
+    if (message.nodeId !== "") {
+      obj.nodeId = message.nodeId;
+    }
+    if (message.afterCursor !== 0n) {
+      obj.afterCursor = message.afterCursor.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<StreamResume>): StreamResume {
+    return StreamResume.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<StreamResume>): StreamResume {
+    const message = createBaseStreamResume();
+    message.taskId = object.taskId ?? "";
+    message.nodeId = object.nodeId ?? "";
+    message.afterCursor = (object.afterCursor !== undefined && object.afterCursor !== null)
+      ? BigInt(object.afterCursor)
+      : 0n;
     return message;
   },
 };
@@ -316,7 +495,8 @@ export const TasksDefinition = {
   methods: {
     /**
      * Runs a task and waits for its result. Errors: INVALID_ARGUMENT (a field is wrong), NOT_FOUND (no agent offers the
-     * capabilities, or no such agent), UNAVAILABLE (agents are there, none can be reached), RESOURCE_EXHAUSTED (all that were asked, at most five, are full),
+     * capabilities, or no such agent), UNAVAILABLE (agents are there, none can be reached; CIRCUIT_OPEN: all fail, RetryInfo says when the next is tried), RESOURCE_EXHAUSTED
+     * (all that were asked are full, or a rate limit of this router is reached; RetryInfo says when to come again),
      * DEADLINE_EXCEEDED, ABORTED with reason OUTCOME_UNKNOWN (it may have run: not repeated unless `idempotent`), or the agent's own error.
      */
     run: {
@@ -327,7 +507,12 @@ export const TasksDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Runs a task and streams its events; the last is the result. Errors as with Run. */
+    /**
+     * Runs a task and streams its events; the last is the result. Errors as with Run. A caller that cancels cancels the agent's work. Where only its
+     * connection is lost, the work goes on for the `resume_window`, and another call with `resume`, at any gateway or node, continues after
+     * the last event that the caller has. Errors of such a call: NOT_FOUND (no such stream: it ended, its window passed, or its node is lost), OUT_OF_RANGE (the event
+     * after the cursor is no longer kept).
+     */
     runStream: {
       name: "RunStream",
       requestType: RunStreamRequest as typeof RunStreamRequest,

@@ -27,6 +27,8 @@ const handlers: FakeHandlers = {
           attempt: 1,
           duration: { seconds: 1n, nanos: 500_000_000 },
           state: TaskState.TASK_STATE_COMPLETED,
+          fallbackCapability: '',
+          defaultAnswer: false,
         },
       };
     },

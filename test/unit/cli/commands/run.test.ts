@@ -21,6 +21,8 @@ const resultOf = (task: Task | undefined, payload: Payload | undefined) => ({
   attempt: 1,
   duration: { seconds: 0n, nanos: 12_000_000 },
   state: TaskState.TASK_STATE_COMPLETED,
+  fallbackCapability: '',
+  defaultAnswer: false,
 });
 
 /** An agent that gives back what it got, or `answer`. */

@@ -11,6 +11,10 @@ import { Timestamp } from "../../../google/protobuf/timestamp.js";
 import { LoadReport } from "../../v1/node.js";
 import { Strategy, strategyFromJSON, strategyToJSON } from "../../v1/strategy.js";
 import {
+  Priority,
+  priorityFromJSON,
+  priorityToJSON,
+  RetryPolicy,
   TaskAccepted,
   TaskProgress,
   TaskRouted,
@@ -18,6 +22,7 @@ import {
   taskStateFromJSON,
   taskStateToJSON,
 } from "../../v1/task.js";
+import { StreamResume } from "../../v1/tasks.js";
 
 export const protobufPackage = "troupe.internal.v1";
 
@@ -43,6 +48,16 @@ export interface RoutedTask {
   idempotent: boolean;
   /** As in Task. */
   labels: Map<string, string>;
+  /** As in Task. */
+  routingKey: string;
+  /** As in Task. */
+  priority: Priority;
+  /** As in Task. */
+  retry:
+    | RetryPolicy
+    | undefined;
+  /** As in Task. */
+  fallbackCapability: string;
 }
 
 export interface RoutedTask_LabelsEntry {
@@ -68,6 +83,10 @@ export interface RoutedTaskResult {
     | undefined;
   /** As in TaskResult. */
   state: TaskState;
+  /** As in TaskResult. */
+  fallbackCapability: string;
+  /** As in TaskResult. */
+  defaultAnswer: boolean;
 }
 
 /** Twin of troupe.v1.TaskChunk. */
@@ -123,7 +142,15 @@ export interface RoutedRunResponse {
 /** Twin of troupe.v1.RunStreamRequest. */
 export interface RoutedRunStreamRequest {
   /** As in RunStreamRequest. */
-  task: RoutedTask | undefined;
+  task:
+    | RoutedTask
+    | undefined;
+  /** As in RunStreamRequest. */
+  resumeWindow:
+    | Duration
+    | undefined;
+  /** As in RunStreamRequest. */
+  resume: StreamResume | undefined;
 }
 
 /** Twin of troupe.v1.RunStreamResponse. */
@@ -164,6 +191,14 @@ export interface RoutedStreamTaskRequest {
   attempt: number;
   /** As in StreamTaskRequest. */
   routerIsolated: boolean;
+  /** As in StreamTaskRequest. */
+  firstCursor: bigint;
+  /** As in StreamTaskRequest. */
+  resumeWindow:
+    | Duration
+    | undefined;
+  /** As in StreamTaskRequest. */
+  resumeAfter?: bigint | undefined;
 }
 
 /** Twin of troupe.v1.StreamTaskResponse. */
@@ -183,6 +218,10 @@ export interface RoutedStreamTaskResponse {
     /** As in StreamTaskResponse, its payload encoded. */
     { $case: "result"; value: RoutedTaskResult }
     | undefined;
+  /** As in StreamTaskResponse. */
+  cursor: bigint;
+  /** As in StreamTaskResponse. */
+  load: LoadReport | undefined;
 }
 
 function createBaseRoutedTask(): RoutedTask {
@@ -195,6 +234,10 @@ function createBaseRoutedTask(): RoutedTask {
     strategy: 0,
     idempotent: false,
     labels: new Map(),
+    routingKey: "",
+    priority: 0,
+    retry: undefined,
+    fallbackCapability: "",
   };
 }
 
@@ -224,6 +267,18 @@ export const RoutedTask: MessageFns<RoutedTask> = {
     message.labels.forEach((value, key) => {
       RoutedTask_LabelsEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
     });
+    if (message.routingKey !== "") {
+      writer.uint32(74).string(message.routingKey);
+    }
+    if (message.priority !== 0) {
+      writer.uint32(80).int32(message.priority);
+    }
+    if (message.retry !== undefined) {
+      RetryPolicy.encode(message.retry, writer.uint32(90).fork()).join();
+    }
+    if (message.fallbackCapability !== "") {
+      writer.uint32(98).string(message.fallbackCapability);
+    }
     return writer;
   },
 
@@ -307,6 +362,38 @@ export const RoutedTask: MessageFns<RoutedTask> = {
             }
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.routingKey = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.priority = reader.int32() as any;
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.retry = RetryPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.fallbackCapability = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -345,6 +432,18 @@ export const RoutedTask: MessageFns<RoutedTask> = {
           new Map(),
         )
         : new Map(),
+      routingKey: isSet(object.routingKey)
+        ? globalThis.String(object.routingKey)
+        : isSet(object.routing_key)
+        ? globalThis.String(object.routing_key)
+        : "",
+      priority: isSet(object.priority) ? priorityFromJSON(object.priority) : 0,
+      retry: isSet(object.retry) ? RetryPolicy.fromJSON(object.retry) : undefined,
+      fallbackCapability: isSet(object.fallbackCapability)
+        ? globalThis.String(object.fallbackCapability)
+        : isSet(object.fallback_capability)
+        ? globalThis.String(object.fallback_capability)
+        : "",
     };
   },
 
@@ -377,6 +476,18 @@ export const RoutedTask: MessageFns<RoutedTask> = {
         obj.labels[k] = v;
       });
     }
+    if (message.routingKey !== "") {
+      obj.routingKey = message.routingKey;
+    }
+    if (message.priority !== 0) {
+      obj.priority = priorityToJSON(message.priority);
+    }
+    if (message.retry !== undefined) {
+      obj.retry = RetryPolicy.toJSON(message.retry);
+    }
+    if (message.fallbackCapability !== "") {
+      obj.fallbackCapability = message.fallbackCapability;
+    }
     return obj;
   },
 
@@ -401,6 +512,12 @@ export const RoutedTask: MessageFns<RoutedTask> = {
       });
       return m;
     })();
+    message.routingKey = object.routingKey ?? "";
+    message.priority = object.priority ?? 0;
+    message.retry = (object.retry !== undefined && object.retry !== null)
+      ? RetryPolicy.fromPartial(object.retry)
+      : undefined;
+    message.fallbackCapability = object.fallbackCapability ?? "";
     return message;
   },
 };
@@ -491,7 +608,17 @@ export const RoutedTask_LabelsEntry: MessageFns<RoutedTask_LabelsEntry> = {
 };
 
 function createBaseRoutedTaskResult(): RoutedTaskResult {
-  return { taskId: "", agentId: "", nodeId: "", payload: Buffer.alloc(0), attempt: 0, duration: undefined, state: 0 };
+  return {
+    taskId: "",
+    agentId: "",
+    nodeId: "",
+    payload: Buffer.alloc(0),
+    attempt: 0,
+    duration: undefined,
+    state: 0,
+    fallbackCapability: "",
+    defaultAnswer: false,
+  };
 }
 
 export const RoutedTaskResult: MessageFns<RoutedTaskResult> = {
@@ -516,6 +643,12 @@ export const RoutedTaskResult: MessageFns<RoutedTaskResult> = {
     }
     if (message.state !== 0) {
       writer.uint32(56).int32(message.state);
+    }
+    if (message.fallbackCapability !== "") {
+      writer.uint32(66).string(message.fallbackCapability);
+    }
+    if (message.defaultAnswer !== false) {
+      writer.uint32(72).bool(message.defaultAnswer);
     }
     return writer;
   },
@@ -589,6 +722,22 @@ export const RoutedTaskResult: MessageFns<RoutedTaskResult> = {
             message.state = reader.int32() as any;
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.fallbackCapability = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.defaultAnswer = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -622,6 +771,16 @@ export const RoutedTaskResult: MessageFns<RoutedTaskResult> = {
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
       duration: isSet(object.duration) ? Duration.fromJSON(object.duration) : undefined,
       state: isSet(object.state) ? taskStateFromJSON(object.state) : 0,
+      fallbackCapability: isSet(object.fallbackCapability)
+        ? globalThis.String(object.fallbackCapability)
+        : isSet(object.fallback_capability)
+        ? globalThis.String(object.fallback_capability)
+        : "",
+      defaultAnswer: isSet(object.defaultAnswer)
+        ? globalThis.Boolean(object.defaultAnswer)
+        : isSet(object.default_answer)
+        ? globalThis.Boolean(object.default_answer)
+        : false,
     };
   },
 
@@ -648,6 +807,12 @@ export const RoutedTaskResult: MessageFns<RoutedTaskResult> = {
     if (message.state !== 0) {
       obj.state = taskStateToJSON(message.state);
     }
+    if (message.fallbackCapability !== "") {
+      obj.fallbackCapability = message.fallbackCapability;
+    }
+    if (message.defaultAnswer !== false) {
+      obj.defaultAnswer = message.defaultAnswer;
+    }
     return obj;
   },
 
@@ -665,6 +830,8 @@ export const RoutedTaskResult: MessageFns<RoutedTaskResult> = {
       ? Duration.fromPartial(object.duration)
       : undefined;
     message.state = object.state ?? 0;
+    message.fallbackCapability = object.fallbackCapability ?? "";
+    message.defaultAnswer = object.defaultAnswer ?? false;
     return message;
   },
 };
@@ -1115,13 +1282,19 @@ export const RoutedRunResponse: MessageFns<RoutedRunResponse> = {
 };
 
 function createBaseRoutedRunStreamRequest(): RoutedRunStreamRequest {
-  return { task: undefined };
+  return { task: undefined, resumeWindow: undefined, resume: undefined };
 }
 
 export const RoutedRunStreamRequest: MessageFns<RoutedRunStreamRequest> = {
   encode(message: RoutedRunStreamRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.task !== undefined) {
       RoutedTask.encode(message.task, writer.uint32(10).fork()).join();
+    }
+    if (message.resumeWindow !== undefined) {
+      Duration.encode(message.resumeWindow, writer.uint32(18).fork()).join();
+    }
+    if (message.resume !== undefined) {
+      StreamResume.encode(message.resume, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1147,6 +1320,22 @@ export const RoutedRunStreamRequest: MessageFns<RoutedRunStreamRequest> = {
             message.task = RoutedTask.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.resumeWindow = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.resume = StreamResume.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1160,13 +1349,27 @@ export const RoutedRunStreamRequest: MessageFns<RoutedRunStreamRequest> = {
   },
 
   fromJSON(object: any): RoutedRunStreamRequest {
-    return { task: isSet(object.task) ? RoutedTask.fromJSON(object.task) : undefined };
+    return {
+      task: isSet(object.task) ? RoutedTask.fromJSON(object.task) : undefined,
+      resumeWindow: isSet(object.resumeWindow)
+        ? Duration.fromJSON(object.resumeWindow)
+        : isSet(object.resume_window)
+        ? Duration.fromJSON(object.resume_window)
+        : undefined,
+      resume: isSet(object.resume) ? StreamResume.fromJSON(object.resume) : undefined,
+    };
   },
 
   toJSON(message: RoutedRunStreamRequest): unknown {
     const obj: any = {};
     if (message.task !== undefined) {
       obj.task = RoutedTask.toJSON(message.task);
+    }
+    if (message.resumeWindow !== undefined) {
+      obj.resumeWindow = Duration.toJSON(message.resumeWindow);
+    }
+    if (message.resume !== undefined) {
+      obj.resume = StreamResume.toJSON(message.resume);
     }
     return obj;
   },
@@ -1178,6 +1381,12 @@ export const RoutedRunStreamRequest: MessageFns<RoutedRunStreamRequest> = {
     const message = createBaseRoutedRunStreamRequest();
     message.task = (object.task !== undefined && object.task !== null)
       ? RoutedTask.fromPartial(object.task)
+      : undefined;
+    message.resumeWindow = (object.resumeWindow !== undefined && object.resumeWindow !== null)
+      ? Duration.fromPartial(object.resumeWindow)
+      : undefined;
+    message.resume = (object.resume !== undefined && object.resume !== null)
+      ? StreamResume.fromPartial(object.resume)
       : undefined;
     return message;
   },
@@ -1449,7 +1658,14 @@ export const RoutedExecuteTaskResponse: MessageFns<RoutedExecuteTaskResponse> = 
 };
 
 function createBaseRoutedStreamTaskRequest(): RoutedStreamTaskRequest {
-  return { task: undefined, attempt: 0, routerIsolated: false };
+  return {
+    task: undefined,
+    attempt: 0,
+    routerIsolated: false,
+    firstCursor: 0n,
+    resumeWindow: undefined,
+    resumeAfter: undefined,
+  };
 }
 
 export const RoutedStreamTaskRequest: MessageFns<RoutedStreamTaskRequest> = {
@@ -1462,6 +1678,21 @@ export const RoutedStreamTaskRequest: MessageFns<RoutedStreamTaskRequest> = {
     }
     if (message.routerIsolated !== false) {
       writer.uint32(24).bool(message.routerIsolated);
+    }
+    if (message.firstCursor !== 0n) {
+      if (BigInt.asUintN(64, message.firstCursor) !== message.firstCursor) {
+        throw new globalThis.Error("value provided for field message.firstCursor of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.firstCursor);
+    }
+    if (message.resumeWindow !== undefined) {
+      Duration.encode(message.resumeWindow, writer.uint32(42).fork()).join();
+    }
+    if (message.resumeAfter !== undefined) {
+      if (BigInt.asUintN(64, message.resumeAfter) !== message.resumeAfter) {
+        throw new globalThis.Error("value provided for field message.resumeAfter of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.resumeAfter);
     }
     return writer;
   },
@@ -1503,6 +1734,30 @@ export const RoutedStreamTaskRequest: MessageFns<RoutedStreamTaskRequest> = {
             message.routerIsolated = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.firstCursor = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.resumeWindow = Duration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.resumeAfter = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1524,6 +1779,21 @@ export const RoutedStreamTaskRequest: MessageFns<RoutedStreamTaskRequest> = {
         : isSet(object.router_isolated)
         ? globalThis.Boolean(object.router_isolated)
         : false,
+      firstCursor: isSet(object.firstCursor)
+        ? BigInt(object.firstCursor)
+        : isSet(object.first_cursor)
+        ? BigInt(object.first_cursor)
+        : 0n,
+      resumeWindow: isSet(object.resumeWindow)
+        ? Duration.fromJSON(object.resumeWindow)
+        : isSet(object.resume_window)
+        ? Duration.fromJSON(object.resume_window)
+        : undefined,
+      resumeAfter: isSet(object.resumeAfter)
+        ? BigInt(object.resumeAfter)
+        : isSet(object.resume_after)
+        ? BigInt(object.resume_after)
+        : undefined,
     };
   },
 
@@ -1538,6 +1808,15 @@ export const RoutedStreamTaskRequest: MessageFns<RoutedStreamTaskRequest> = {
     if (message.routerIsolated !== false) {
       obj.routerIsolated = message.routerIsolated;
     }
+    if (message.firstCursor !== 0n) {
+      obj.firstCursor = message.firstCursor.toString();
+    }
+    if (message.resumeWindow !== undefined) {
+      obj.resumeWindow = Duration.toJSON(message.resumeWindow);
+    }
+    if (message.resumeAfter !== undefined) {
+      obj.resumeAfter = message.resumeAfter.toString();
+    }
     return obj;
   },
 
@@ -1551,12 +1830,21 @@ export const RoutedStreamTaskRequest: MessageFns<RoutedStreamTaskRequest> = {
       : undefined;
     message.attempt = object.attempt ?? 0;
     message.routerIsolated = object.routerIsolated ?? false;
+    message.firstCursor = (object.firstCursor !== undefined && object.firstCursor !== null)
+      ? BigInt(object.firstCursor)
+      : 0n;
+    message.resumeWindow = (object.resumeWindow !== undefined && object.resumeWindow !== null)
+      ? Duration.fromPartial(object.resumeWindow)
+      : undefined;
+    message.resumeAfter = (object.resumeAfter !== undefined && object.resumeAfter !== null)
+      ? BigInt(object.resumeAfter)
+      : undefined;
     return message;
   },
 };
 
 function createBaseRoutedStreamTaskResponse(): RoutedStreamTaskResponse {
-  return { event: undefined };
+  return { event: undefined, cursor: 0n, load: undefined };
 }
 
 export const RoutedStreamTaskResponse: MessageFns<RoutedStreamTaskResponse> = {
@@ -1574,6 +1862,15 @@ export const RoutedStreamTaskResponse: MessageFns<RoutedStreamTaskResponse> = {
       case "result":
         RoutedTaskResult.encode(message.event.value, writer.uint32(34).fork()).join();
         break;
+    }
+    if (message.cursor !== 0n) {
+      if (BigInt.asUintN(64, message.cursor) !== message.cursor) {
+        throw new globalThis.Error("value provided for field message.cursor of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.cursor);
+    }
+    if (message.load !== undefined) {
+      LoadReport.encode(message.load, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1623,6 +1920,22 @@ export const RoutedStreamTaskResponse: MessageFns<RoutedStreamTaskResponse> = {
             message.event = { $case: "result", value: RoutedTaskResult.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.cursor = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.load = LoadReport.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1646,6 +1959,8 @@ export const RoutedStreamTaskResponse: MessageFns<RoutedStreamTaskResponse> = {
         : isSet(object.result)
         ? { $case: "result", value: RoutedTaskResult.fromJSON(object.result) }
         : undefined,
+      cursor: isSet(object.cursor) ? BigInt(object.cursor) : 0n,
+      load: isSet(object.load) ? LoadReport.fromJSON(object.load) : undefined,
     };
   },
 
@@ -1659,6 +1974,12 @@ export const RoutedStreamTaskResponse: MessageFns<RoutedStreamTaskResponse> = {
       obj.progress = TaskProgress.toJSON(message.event.value);
     } else if (message.event?.$case === "result") {
       obj.result = RoutedTaskResult.toJSON(message.event.value);
+    }
+    if (message.cursor !== 0n) {
+      obj.cursor = message.cursor.toString();
+    }
+    if (message.load !== undefined) {
+      obj.load = LoadReport.toJSON(message.load);
     }
     return obj;
   },
@@ -1694,6 +2015,10 @@ export const RoutedStreamTaskResponse: MessageFns<RoutedStreamTaskResponse> = {
         break;
       }
     }
+    message.cursor = (object.cursor !== undefined && object.cursor !== null) ? BigInt(object.cursor) : 0n;
+    message.load = (object.load !== undefined && object.load !== null)
+      ? LoadReport.fromPartial(object.load)
+      : undefined;
     return message;
   },
 };
