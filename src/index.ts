@@ -4,9 +4,11 @@ export { type AgentDefinition, type AgentOptions, type AnyAgentDefinition, defin
 export type { AgentManifest, ManifestInput } from './agent/manifest.js';
 export { type StartedNode, type StartNodeOptions, startNode } from './app/start-node.js';
 export type { StrategyName } from './balancer/strategies.js';
-export { type ConnectOptions, connect, type ListOptions, type RunOptions, type TroupeClient } from './client/client.js';
+export { type ConnectOptions, connect, type ListOptions, type TroupeClient } from './client/client.js';
 export type { TaskEvent, TaskResult } from './client/result.js';
+export type { RetryOptions, RunOptions, RunStreamOptions, TaskPriority } from './client/run-options.js';
 export { type ErrorCode, type FieldViolation, invalidArgument, isTroupeError, TroupeError } from './core/errors.js';
 export type { Json, JsonObject } from './core/json.js';
 export { type Payload, type PayloadInput, payload, type TaggedPayload } from './core/payload.js';
 export type { Logger } from './telemetry/logger.js';
+export type { RateLimitInput, RoutingPolicyInput } from './upstream/routing-policy.js';

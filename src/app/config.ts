@@ -3,6 +3,7 @@ import type { AnyAgentDefinition } from '../agent/define-agent.js';
 import type { StrategyName } from '../balancer/strategies.js';
 import type { EtcdOptions } from '../store/etcd-connection.js';
 import type { LogLevel } from '../telemetry/logger.js';
+import type { RoutingPolicy } from '../upstream/routing-policy.js';
 
 /** Every default of every role. */
 export const DEFAULTS = {
@@ -16,6 +17,7 @@ export const DEFAULTS = {
   leaseTtlSeconds: 10,
   logLevel: 'info',
   strategy: 'round_robin',
+  preferZone: true,
   drainGraceMs: 20_000,
 } as const;
 
@@ -46,6 +48,10 @@ export interface MemberConfig extends ListenConfig {
   readonly leaseTtlSeconds: number;
   /** For tasks that name none. */
   readonly strategy: StrategyName;
+  /** Whether agents of the own zone come first. */
+  readonly preferZone: boolean;
+  /** Limits, fallbacks and strategies by capability; none when not given. */
+  readonly policy?: RoutingPolicy | undefined;
 }
 
 export interface NodeConfig extends MemberConfig {

@@ -16,8 +16,12 @@ import type { LocalTasks } from '../tasks/executor.js';
 import { NodeTaskExecutor } from '../tasks/remote-executor.js';
 import { RoutedTasksDefinition, tasksService } from '../tasks/tasks-service.js';
 import { createLogger, type Logger } from '../telemetry/logger.js';
+import { Admission } from '../upstream/admission.js';
 import { Destinations } from '../upstream/destinations.js';
+import { HealthTable } from '../upstream/health-table.js';
 import { Router } from '../upstream/router.js';
+import { NO_POLICY } from '../upstream/routing-policy.js';
+import { Selector } from '../upstream/selector.js';
 import type { MemberConfig } from './config.js';
 import { VERSION } from './version.js';
 
@@ -40,6 +44,8 @@ export class Member {
   readonly channels = new ChannelPool();
   readonly server: RpcServer;
   readonly health = new Health();
+  /** What it makes of the nodes and agents that it sends tasks to. */
+  readonly routes: HealthTable;
   private executor: NodeTaskExecutor | undefined;
 
   constructor(
@@ -49,6 +55,7 @@ export class Member {
     this.logger = createLogger({ level: config.logLevel, fields: { role, id: config.id } });
     this.registry = new RegistrySession(config.registry);
     this.server = new RpcServer({ logger: this.logger });
+    this.routes = new HealthTable(this);
   }
 
   /** Makes the place in the cluster of a member that serves at `port`. */
@@ -71,12 +78,24 @@ export class Member {
   /** Mounts Tasks, health and reflection. */
   mountServices(membership: Membership, local?: LocalTasks): void {
     const { view, clock, random } = this;
-    const router = new Router({ destinations: new Destinations(view, random), clock, random });
+    const { policy = NO_POLICY, zone, preferZone } = this.config;
+    const destinations = new Destinations({ view, health: this.routes, clock, random, zone: preferZone ? zone : undefined });
+    const router = new Router({ selector: new Selector(destinations, this.routes), clock, random });
     const isIsolated = () => membership.isCutOff || view.status().stale;
     this.executor = new NodeTaskExecutor(this.channels, view, clock, local);
     this.server.mount(
       RoutedTasksDefinition,
-      tasksService({ router, executor: this.executor, isIsolated, clock, random, defaultStrategy: this.config.strategy }),
+      tasksService({
+        router,
+        executor: this.executor,
+        view,
+        policy,
+        admission: new Admission(policy, clock),
+        isIsolated,
+        clock,
+        random,
+        defaultStrategy: this.config.strategy,
+      }),
     );
     this.health.mount(this.server);
     mountReflection(this.server);
@@ -102,6 +121,7 @@ export class Member {
   }
 
   close(): void {
+    this.routes.close();
     this.executor?.close();
     this.channels.close();
     this.registry.close();

@@ -1,15 +1,18 @@
 import type { AnyAgentDefinition } from '../agent/define-agent.js';
 import type { ManifestInput } from '../agent/manifest.js';
 import { endpointText } from '../core/instance.js';
+import { parseRoutingPolicy, type RoutingPolicyInput } from '../upstream/routing-policy.js';
 import { DEFAULTS, hostId, type NodeConfig } from './config.js';
 import { startNode as startNodeRole } from './roles/node.js';
 
 /** What `startNode` can be told; the rest is as with `troupe node`. */
-export interface StartNodeOptions extends Partial<Omit<NodeConfig, 'agents' | 'registry'>> {
+export interface StartNodeOptions extends Partial<Omit<NodeConfig, 'agents' | 'registry' | 'policy'>> {
   /** The kinds of agent that the node can activate: what `defineAgent` gave. */
   readonly agents: readonly AnyAgentDefinition[];
   /** Agents that are activated as soon as the node is ready. */
   readonly deploy?: readonly ManifestInput[];
+  /** Limits, fallbacks and strategies by capability, as in a policy file. */
+  readonly policy?: RoutingPolicyInput;
   /** `host:port` of registry replicas; 127.0.0.1:8000 when not given. */
   readonly registry?: readonly string[];
 }
@@ -32,7 +35,7 @@ export interface StartedNode {
  *
  * @throws TroupeError UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT, or as Node.DeployAgent says. Without a registry it waits for one.
  */
-export async function startNode({ deploy = [], ...options }: StartNodeOptions): Promise<StartedNode> {
+export async function startNode({ deploy = [], policy, ...options }: StartNodeOptions): Promise<StartedNode> {
   const role = await startNodeRole({
     id: hostId('node'),
     host: DEFAULTS.host,
@@ -42,9 +45,11 @@ export async function startNode({ deploy = [], ...options }: StartNodeOptions): 
     zone: DEFAULTS.zone,
     leaseTtlSeconds: DEFAULTS.leaseTtlSeconds,
     strategy: DEFAULTS.strategy,
+    preferZone: DEFAULTS.preferZone,
     weight: 1,
     drainGraceMs: DEFAULTS.drainGraceMs,
     ...options,
+    policy: policy === undefined ? undefined : parseRoutingPolicy(policy),
   });
   try {
     const { id } = await Promise.race([role.ready, role.done.then(() => Promise.reject(new Error('the node ended')))]);

@@ -4,6 +4,7 @@ import { agentsCommand } from './commands/agents.js';
 import { callCommand } from './commands/call.js';
 import { deployCommand } from './commands/deploy.js';
 import { drainCommand } from './commands/drain.js';
+import { healthCommand } from './commands/health.js';
 import { nodesCommand } from './commands/nodes.js';
 import { runCommand } from './commands/run.js';
 import { statsCommand } from './commands/stats.js';
@@ -17,7 +18,7 @@ export type RoleCommand = (program: Command) => void;
 type AddCommand = (program: Command, io: CliIo) => void;
 
 const GROUPS: readonly { readonly heading: string; readonly add: readonly AddCommand[] }[] = [
-  { heading: 'Look:', add: [nodesCommand, agentsCommand, statsCommand] },
+  { heading: 'Look:', add: [nodesCommand, agentsCommand, statsCommand, healthCommand] },
   { heading: 'Change:', add: [deployCommand, undeployCommand, drainCommand] },
   { heading: 'Tasks:', add: [runCommand] },
   { heading: 'Any rpc:', add: [callCommand] },

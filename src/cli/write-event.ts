@@ -33,8 +33,11 @@ export function writeEvent(io: CliIo, event: TaskEvent): void {
 /** Prints what a task gave back and, on standard error, where it ran. */
 export function writeResult(io: CliIo, result: TaskResult): void {
   writePayload(io, result.payload);
-  const { agentId, nodeId, durationMs, attempt } = result;
-  const where = `${agentId} on ${nodeId}, ${formatMs(durationMs)}, attempt ${attempt}`;
+  const { agentId, nodeId, durationMs, attempt, fallbackCapability, isDefaultAnswer } = result;
+  const instead = fallbackCapability === '' ? '' : `, by the fallback ${fallbackCapability}`;
+  const where = isDefaultAnswer
+    ? 'no agent could take it: the default answer of the router'
+    : `${agentId} on ${nodeId}, ${formatMs(durationMs)}, attempt ${attempt}${instead}`;
   io.stderr(`${paintFor(io, 'stderr')('dim', printable(where))}\n`);
 }
 
@@ -56,6 +59,16 @@ export function eventObject(event: TaskEvent) {
   }
 }
 
-export function resultObject({ taskId, agentId, nodeId, attempt, durationMs, payload }: TaskResult) {
-  return { taskId, agentId, nodeId, attempt, durationMs, payload: payloadObject(payload) };
+export function resultObject(result: TaskResult) {
+  const { taskId, agentId, nodeId, attempt, durationMs, payload, fallbackCapability, isDefaultAnswer } = result;
+  return {
+    taskId,
+    agentId,
+    nodeId,
+    attempt,
+    durationMs,
+    payload: payloadObject(payload),
+    ...(fallbackCapability === '' ? {} : { fallbackCapability }),
+    ...(isDefaultAnswer ? { defaultAnswer: true } : {}),
+  };
 }

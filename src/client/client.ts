@@ -1,59 +1,39 @@
 import type { Channel } from '@grpc/grpc-js';
 import type { Client } from 'nice-grpc';
 import type { ManifestInput } from '../agent/manifest.js';
-import type { StrategyName } from '../balancer/strategies.js';
 import { asBuffer } from '../core/bytes.js';
 import { abortError, deadlineExceeded, TroupeError } from '../core/errors.js';
+import { newId, type TaskId } from '../core/ids.js';
 import type { PayloadInput } from '../core/payload.js';
-import { toPayload } from '../core/payload.js';
+import { systemRandom } from '../core/random.js';
 import {
   RoutedRunRequest,
   RoutedRunResponse,
   RoutedRunStreamRequest,
   RoutedRunStreamResponse,
-  type RoutedTask,
 } from '../gen/troupe/internal/v1/routed.js';
 import type { AgentStatus } from '../gen/troupe/v1/agent.js';
 import type { Instance as InstanceMessage } from '../gen/troupe/v1/instance.js';
-import { type DrainResponse, type GetStatusResponse, NodeDefinition } from '../gen/troupe/v1/node.js';
+import { type DrainResponse, type GetStatusResponse, NodeDefinition, type WatchHealthResponse } from '../gen/troupe/v1/node.js';
 import { type GetStatsResponse, RegistryDefinition } from '../gen/troupe/v1/registry.js';
-import { Priority } from '../gen/troupe/v1/task.js';
 import { connected, isConnected, openChannel } from '../rpc/channels.js';
 import { createClient, type TimeoutOption } from '../rpc/client.js';
 import { manifestToMessage } from '../rpc/codec/manifest.js';
-import { encodePayload } from '../rpc/codec/payload.js';
-import { strategyToMessage } from '../rpc/codec/strategy.js';
 import { durationFromMs } from '../rpc/codec/time.js';
-import { RawClient } from '../rpc/raw-client.js';
+import { type RawCallOptions, RawClient } from '../rpc/raw-client.js';
 import { readEvent, type TaskEvent, TaskResult } from './result.js';
+import { resuming } from './resuming-stream.js';
+import { type RunOptions, type RunStreamOptions, routedTask } from './run-options.js';
 
 export const DEFAULT_ADDRESS = '127.0.0.1:8080';
 const DEFAULT_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 3_000;
+const DEFAULT_RESUME_WINDOW_MS = 30_000;
 const PAGE_SIZE = 1000;
 
 export interface ConnectOptions {
   /** How long control calls (lists, deployments) may take; 30 s when not given. */
   readonly timeoutMs?: number;
-}
-
-export interface RunOptions {
-  /** Until the caller stops waiting, at most 1 h; 30 s when not given. */
-  readonly timeoutMs?: number;
-  /** Names the task; made by the server when not given. */
-  readonly id?: string;
-  /** Runs on this agent only. */
-  readonly agentId?: string;
-  /** How an agent is chosen; the router's default when not given. */
-  readonly strategy?: StrategyName;
-  /** Whether running it twice does no harm: then it is repeated elsewhere when its outcome is unknown. */
-  readonly idempotent?: boolean;
-  /** Free entries that the agent sees. */
-  readonly labels?: Readonly<Record<string, string>>;
-  /** Calls the task off, wherever it runs. */
-  readonly signal?: AbortSignal;
-  /** W3C trace context to continue. */
-  readonly traceparent?: string;
 }
 
 export interface ListOptions {
@@ -110,25 +90,34 @@ export class TroupeClient {
     }
   }
 
-  /** Runs a task and gives its events as they come; the last is the result. Leaving the loop cancels the task. */
+  /**
+   * Runs a task and gives its events as they come; the last is the result. Leaving the loop cancels the task. Survives a lost connection for
+   * `resumeWindowMs`: each event comes once, in order.
+   */
   async *runStream(
     capabilities: string | readonly string[],
     input?: PayloadInput,
-    options: RunOptions = {},
+    options: RunStreamOptions = {},
   ): AsyncGenerator<TaskEvent, void, undefined> {
+    const { signal, idempotent = false, resumeWindowMs = DEFAULT_RESUME_WINDOW_MS } = options;
+    const id = options.id ?? newId<TaskId>('task', systemRandom);
+    const task = routedTask(capabilities, input, { ...options, id });
+    const call = { ...callOptions(options), signal };
+    const resumeWindow = resumeWindowMs === 0 ? undefined : durationFromMs(resumeWindowMs);
     await this.ready();
-    const request = asBuffer(
-      RoutedRunStreamRequest.encode(
-        RoutedRunStreamRequest.fromPartial({ task: routedTask(capabilities, input, options) }),
-      ).finish(),
-    );
-    for await (const bytes of this.raw.serverStream('/troupe.v1.Tasks/RunStream', request, {
-      ...callOptions(options),
-      signal: options.signal,
-    })) {
-      const event = readEvent(RoutedRunStreamResponse.decode(bytes).event);
-      if (event !== undefined) yield event;
-    }
+    yield* resuming({
+      open: (from) =>
+        this.events(
+          from === undefined
+            ? { task, resumeWindow, resume: undefined }
+            : { task: undefined, resumeWindow: undefined, resume: { taskId: id, ...from } },
+          call,
+        ),
+      ready: () => this.ready(),
+      windowMs: resumeWindowMs,
+      idempotent,
+      signal,
+    });
   }
 
   /** Everything that is registered, by service and id. */
@@ -160,6 +149,15 @@ export class TroupeClient {
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
     return all;
+  }
+
+  /** What a router (the process at the address, or `nodeId`) makes of nodes and agents: all that are not healthy, then every transition. */
+  async *watchHealth(nodeId = '', signal?: AbortSignal): AsyncGenerator<WatchHealthResponse, void, undefined> {
+    await this.ready();
+    yield* this.node.watchHealth(
+      { nodeId },
+      { signal: signal === undefined ? this.closing.signal : AbortSignal.any([signal, this.closing.signal]) },
+    );
   }
 
   stats(): Promise<GetStatsResponse> {
@@ -209,6 +207,17 @@ export class TroupeClient {
     this.channel.close();
   }
 
+  private async *events(
+    request: RoutedRunStreamRequest,
+    options: RawCallOptions & { readonly signal?: AbortSignal | undefined },
+  ): AsyncGenerator<TaskEvent, void, undefined> {
+    const bytes = asBuffer(RoutedRunStreamRequest.encode(request).finish());
+    for await (const response of this.raw.serverStream('/troupe.v1.Tasks/RunStream', bytes, options)) {
+      const event = readEvent(RoutedRunStreamResponse.decode(response).event);
+      if (event !== undefined) yield event;
+    }
+  }
+
   private async control<T>(call: (options: ControlOptions) => Promise<T>): Promise<T> {
     await this.ready();
     return call({ timeoutMs: this.timeoutMs, signal: this.closing.signal });
@@ -234,23 +243,6 @@ export function connect(address = DEFAULT_ADDRESS, options: ConnectOptions = {})
       `address: "${address}" is not host:port, such as ${DEFAULT_ADDRESS}`,
     );
   return new TroupeClient(address, options);
-}
-
-function routedTask(capabilities: string | readonly string[], input: PayloadInput, options: RunOptions): RoutedTask {
-  return {
-    id: options.id ?? '',
-    requiredCapabilities: typeof capabilities === 'string' ? [capabilities] : [...capabilities],
-    agentId: options.agentId ?? '',
-    payload: encodePayload(toPayload(input)),
-    deadline: undefined,
-    strategy: strategyToMessage(options.strategy),
-    idempotent: options.idempotent ?? false,
-    labels: new Map(Object.entries(options.labels ?? {})),
-    routingKey: '',
-    priority: Priority.PRIORITY_UNSPECIFIED,
-    retry: undefined,
-    fallbackCapability: '',
-  };
 }
 
 function callOptions({ timeoutMs = DEFAULT_TIMEOUT_MS, traceparent }: RunOptions) {

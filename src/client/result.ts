@@ -14,6 +14,10 @@ export class TaskResult {
   readonly attempt: number;
   /** From the task's arrival in the agent's mailbox to its completion. */
   readonly durationMs: number;
+  /** The capability that did it instead of those required; '' where none did. */
+  readonly fallbackCapability: string;
+  /** Whether no agent did it, and this is the answer that the router is configured with. */
+  readonly isDefaultAnswer: boolean;
   readonly payload: Payload;
 
   constructor(message: RoutedTaskResult | undefined) {
@@ -23,6 +27,8 @@ export class TaskResult {
     this.nodeId = message.nodeId;
     this.attempt = message.attempt;
     this.durationMs = message.duration === undefined ? 0 : msFromDuration(message.duration);
+    this.fallbackCapability = message.fallbackCapability;
+    this.isDefaultAnswer = message.defaultAnswer;
     this.payload = decodePayload(message.payload);
   }
 

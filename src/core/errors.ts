@@ -59,6 +59,17 @@ export function isTroupeError(error: unknown, reason?: string): error is TroupeE
   return error instanceof TroupeError && (reason === undefined || error.reason === reason);
 }
 
+/** The same error, knowing more. */
+export function withMetadata(error: TroupeError, metadata: Readonly<Record<string, string>>): TroupeError {
+  const { code, reason, message, violations, retryAfterMs, cause } = error;
+  return new TroupeError(code, reason, message, {
+    metadata: { ...error.metadata, ...metadata },
+    violations,
+    retryAfterMs,
+    cause,
+  });
+}
+
 /** INVALID_ARGUMENT that names the field and says what to do. */
 export function invalidArgument(field: string, description: string): TroupeError {
   return invalidFields([{ field, description }]);

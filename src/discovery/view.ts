@@ -1,7 +1,7 @@
 import type { Load } from '../balancer/picker.js';
 import type { Clock } from '../core/clock.js';
 import { type Instance, type InstanceKey, instanceKeyText } from '../core/instance.js';
-import { Catalog } from './catalog.js';
+import { Catalog, type CatalogChange } from './catalog.js';
 
 /** An instance that this process may call, and what this process has under way there. */
 export interface Target {
@@ -14,6 +14,13 @@ export interface Target {
 export type ViewChange =
   | { readonly kind: 'put'; readonly instance: Instance }
   | { readonly kind: 'removed'; readonly key: InstanceKey };
+
+/** What a change of the view did. */
+export interface ViewUpdate {
+  readonly removed: readonly Instance[];
+  /** New or changed, as they are now. */
+  readonly put: readonly Target[];
+}
 
 export interface ViewStatus {
   readonly revision: bigint;
@@ -32,7 +39,7 @@ export const STALE_AFTER_MS = 6_000;
 export class ClusterView {
   private current = Catalog.empty<Target>();
   private inStepAtMs = Number.NEGATIVE_INFINITY;
-  private readonly listeners = new Set<(removed: readonly Instance[]) => void>();
+  private readonly listeners = new Set<(update: ViewUpdate) => void>();
 
   /** Resolves when the view is in step with the store for the first time. */
   readonly inStepOnce: Promise<void>;
@@ -64,13 +71,17 @@ export class ClusterView {
 
   apply(changes: readonly ViewChange[], revision: bigint): void {
     const before = this.current;
-    this.current = before.with(
-      changes.map((change) => (change.kind === 'put' ? { kind: 'put', known: this.target(change.instance) } : change)),
-      revision,
-    );
+    const put: Target[] = [];
+    const made = changes.map((change): CatalogChange<Target> => {
+      if (change.kind !== 'put') return change;
+      const known = this.target(change.instance);
+      put.push(known);
+      return { kind: 'put', known };
+    });
+    this.current = before.with(made, revision);
     if (this.listeners.size === 0) return;
     const removed = changes.flatMap((change) => (change.kind === 'removed' ? (before.get(change.key)?.instance ?? []) : []));
-    for (const listener of this.listeners) listener(removed);
+    for (const listener of this.listeners) listener({ removed, put });
   }
 
   /** Notes that the view was in step with the store `ageMs` ago. */
@@ -84,8 +95,8 @@ export class ClusterView {
     return { revision: this.current.revision, instances: this.current.size, ageMs, stale: ageMs > STALE_AFTER_MS };
   }
 
-  /** Calls back after every change with what went. Returns how to call that off. */
-  onChange(listener: (removed: readonly Instance[]) => void): () => void {
+  /** Calls back after every change with what it did. Returns how to call that off. */
+  onChange(listener: (update: ViewUpdate) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }

@@ -3,7 +3,6 @@ import type { Clock } from '../core/clock.js';
 import { effectiveDeadline } from '../core/deadline.js';
 import { invalidArgument, TroupeError } from '../core/errors.js';
 import { AGENT_SERVICE, endpointText, type Instance, NODE_SERVICE } from '../core/instance.js';
-import { memberStatus, type StatusDeps } from '../discovery/member-status.js';
 import type { Duration } from '../gen/google/protobuf/duration.js';
 import { NodeDefinition } from '../gen/troupe/v1/node.js';
 import type { Task } from '../gen/troupe/v1/task.js';
@@ -12,6 +11,8 @@ import type { ChannelPool } from '../rpc/channels.js';
 import { createClient } from '../rpc/client.js';
 import { msFromDuration } from '../rpc/codec/time.js';
 import type { Handlers } from '../rpc/service.js';
+import { memberStatus, type StatusDeps } from '../upstream/member-status.js';
+import { watchHealth } from '../upstream/watch-health.js';
 import { leastLoadedNode } from './placement.js';
 
 export interface NodeForwardDeps extends StatusDeps {
@@ -48,6 +49,7 @@ export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefiniti
       });
     return nodeById(agent.instance.nodeId);
   };
+  const isMine = (nodeId: string) => nodeId === '' || nodeId === deps.membership.self.id;
   const hasAgent = (id: string) => view.catalog.get({ service: AGENT_SERVICE, id }) !== undefined;
 
   return {
@@ -70,13 +72,12 @@ export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefiniti
       return response;
     },
     listAgents: (request, call) => clientOf(nodeById(request.nodeId)).listAgents(request, options(call)),
-    watchHealth: () => {
-      throw new TroupeError('UNIMPLEMENTED', 'UNIMPLEMENTED', 'not served yet');
-    },
+    watchHealth: (request, call) =>
+      isMine(request.nodeId)
+        ? watchHealth(deps.routes, call.signal)
+        : clientOf(nodeById(request.nodeId)).watchHealth(request, { signal: call.signal }),
     getStatus: (request, call) =>
-      request.nodeId === '' || request.nodeId === deps.membership.self.id
-        ? memberStatus(deps)
-        : clientOf(nodeById(request.nodeId)).getStatus(request, options(call)),
+      isMine(request.nodeId) ? memberStatus(deps) : clientOf(nodeById(request.nodeId)).getStatus(request, options(call)),
     drain: (request, call) => clientOf(nodeById(request.nodeId)).drain(request, options(call, graceOf(request, DRAIN_GRACE_MS))),
     executeTask: (request, call) => {
       const node = nodeOfAgent('task.agent_id', request.task?.agentId ?? '');

@@ -1,6 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import { invalidArgument, messageOf, TroupeError } from '../core/errors.js';
-import { FlowQueue } from '../core/flow-queue.js';
+import { invalidArgument, TroupeError } from '../core/errors.js';
 import type { TaskId } from '../core/ids.js';
 import type { Payload } from '../core/payload.js';
 import type { Membership } from '../discovery/membership.js';
@@ -12,12 +11,13 @@ import type {
 } from '../gen/troupe/internal/v1/routed.js';
 import type { LoadReport } from '../gen/troupe/v1/node.js';
 import { TaskState } from '../gen/troupe/v1/task.js';
-import { decodePayload, encodePayload } from '../rpc/codec/payload.js';
-import { durationFromMs } from '../rpc/codec/time.js';
-import { MAX_MESSAGE_BYTES } from '../rpc/server.js';
+import { decodePayload } from '../rpc/codec/payload.js';
+import { durationFromMs, msFromDuration } from '../rpc/codec/time.js';
 import { notStarted } from '../runtime/activation.js';
 import type { AgentHost } from '../runtime/host.js';
 import type { TaskSink, Turn } from '../runtime/turn.js';
+import { encodeResult } from './result.js';
+import { type TaskStream, TaskStreams } from './task-streams.js';
 
 /** How a task came to this node. */
 export interface TaskCall {
@@ -34,16 +34,16 @@ export interface LocalTasksDeps {
   readonly clock: Clock;
 }
 
-/** Messages that a reader of a stream may be behind before the agent's `emit` waits. */
-const STREAM_BACKLOG = 16;
-/** Messages that an agent which does not wait for `emit` may be ahead of the reader before its stream fails. */
-const MAX_STREAM_BACKLOG = 256;
-/** What a result needs beside its payload. */
-const ENVELOPE_BYTES = 1024;
+/** What one task and a streamed one have in common. */
+type TaskRequest = Pick<RoutedExecuteTaskRequest, 'task' | 'attempt' | 'routerIsolated'>;
 
 /** Does tasks on the agents of this node, for callers from outside and for the router beside them. */
 export class LocalNodeTasks {
-  constructor(private readonly deps: LocalTasksDeps) {}
+  private readonly streams: TaskStreams;
+
+  constructor(private readonly deps: LocalTasksDeps) {
+    this.streams = new TaskStreams(deps.clock);
+  }
 
   get nodeId(): string {
     return this.deps.nodeId;
@@ -59,71 +59,36 @@ export class LocalNodeTasks {
     return { response, cancel: () => turn.cancel(new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled')) };
   }
 
-  async *stream(
+  /** @throws as `execute`, or as TaskStreams says. */
+  stream(
     request: RoutedStreamTaskRequest,
     call: TaskCall & { readonly signal: AbortSignal },
   ): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
-    const queue = new FlowQueue<RoutedStreamTaskResponse>(STREAM_BACKLOG, MAX_STREAM_BACKLOG, streamOverflow);
-    let sequence = 0n;
-    const sink: TaskSink = {
-      chunk: (payload) => {
-        sequence += 1n;
-        return queue.send({
-          event: { $case: 'chunk', value: { sequence, payload: encodeBounded(payload) } },
-          cursor: 0n,
-          load: undefined,
-        });
-      },
-      progress: (fraction, note) =>
-        queue.send({ event: { $case: 'progress', value: { fraction, note } }, cursor: 0n, load: undefined }),
+    const { task, resumeAfter, resumeWindow, firstCursor } = request;
+    if (resumeAfter !== undefined) return this.streams.resume(task?.id ?? '', resumeAfter, call.signal);
+    const stream: TaskStream = {
+      taskId: task?.id ?? '',
+      firstCursor: firstCursor === 0n ? 1n : firstCursor,
+      resumeWindowMs: resumeWindow === undefined ? 0 : msFromDuration(resumeWindow),
+      begin: (sink) => this.begin(request, call, sink),
+      routed: () => ({
+        $case: 'routed',
+        value: { agentId: task?.agentId ?? '', nodeId: this.deps.nodeId, attempt: request.attempt || 1 },
+      }),
+      result: (turn, payload) => ({
+        event: { $case: 'result', value: this.result(request, turn, payload) },
+        load: this.load(request),
+      }),
     };
-    const turn = this.begin(request, call, sink);
-    const cancel = () =>
-      turn.cancel(
-        call.signal.reason instanceof TroupeError
-          ? call.signal.reason
-          : new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled'),
-      );
-    call.signal.addEventListener('abort', cancel, { once: true });
-    if (call.signal.aborted) cancel();
-    turn.result.then(
-      (payload) => {
-        try {
-          void queue.send({
-            event: { $case: 'result', value: this.result(request, turn, payload) },
-            cursor: 0n,
-            load: undefined,
-          });
-          queue.close();
-        } catch (error) {
-          queue.fail(error);
-        }
-      },
-      (error: unknown) => queue.fail(error),
-    );
-    try {
-      // Until the agent takes it from its mailbox, the task can be refused as one that has not started.
-      await Promise.race([turn.begins, turn.result]);
-      yield {
-        event: {
-          $case: 'routed',
-          value: { agentId: request.task?.agentId ?? '', nodeId: this.deps.nodeId, attempt: request.attempt || 1 },
-        },
-        cursor: 0n,
-        load: undefined,
-      };
-      yield* queue;
-    } finally {
-      call.signal.removeEventListener('abort', cancel);
-      turn.cancel(new TroupeError('CANCELLED', 'CANCELLED', 'the reader of the stream has gone'));
-    }
+    return this.streams.open(stream, call.signal);
   }
 
-  private begin(
-    { task, attempt, routerIsolated }: RoutedExecuteTaskRequest,
-    { deadlineMs, traceparent }: TaskCall,
-    sink?: TaskSink,
-  ): Turn {
+  /** Ends the waits of streams that nobody reads. */
+  close(): void {
+    this.streams.close();
+  }
+
+  private begin({ task, attempt, routerIsolated }: TaskRequest, { deadlineMs, traceparent }: TaskCall, sink?: TaskSink): Turn {
     if (task === undefined) throw invalidArgument('task', 'is required');
     if (task.agentId === '')
       throw invalidArgument(
@@ -153,12 +118,12 @@ export class LocalNodeTasks {
     );
   }
 
-  private result({ task, attempt }: RoutedExecuteTaskRequest, turn: Turn, payload: Payload): RoutedTaskResult {
+  private result({ task, attempt }: TaskRequest, turn: Turn, payload: Payload): RoutedTaskResult {
     return {
       taskId: turn.input.id,
       agentId: task?.agentId ?? '',
       nodeId: this.deps.nodeId,
-      payload: encodeBounded(payload),
+      payload: encodeResult(payload),
       attempt: attempt || 1,
       duration: durationFromMs(this.deps.clock.monotonicMs() - turn.arrivedAtMs),
       state: TaskState.TASK_STATE_COMPLETED,
@@ -167,34 +132,8 @@ export class LocalNodeTasks {
     };
   }
 
-  private load({ task }: RoutedExecuteTaskRequest): LoadReport {
+  private load({ task }: Pick<RoutedExecuteTaskRequest, 'task'>): LoadReport {
     const activation = this.deps.host.find(task?.agentId ?? '');
     return { inFlight: activation?.inFlight ?? 0, queued: activation?.queued ?? 0, limit: 0, eventLoopDelayUs: 0, cpuMillis: 0 };
   }
-}
-
-function streamOverflow(): TroupeError {
-  return new TroupeError(
-    'RESOURCE_EXHAUSTED',
-    'STREAM_OVERFLOW',
-    `the agent is ${MAX_STREAM_BACKLOG} chunks ahead of the reader: it must await ctx.emit() and ctx.progress()`,
-  );
-}
-
-/** @throws INTERNAL / RESULT_NOT_JSON, RESOURCE_EXHAUSTED / RESULT_TOO_LARGE: the agent's result cannot travel. */
-function encodeBounded(payload: Payload): Buffer {
-  let bytes: Buffer;
-  try {
-    bytes = encodePayload(payload);
-  } catch (error) {
-    throw new TroupeError('INTERNAL', 'RESULT_NOT_JSON', `what the agent returned cannot be sent: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-  if (bytes.length <= MAX_MESSAGE_BYTES - ENVELOPE_BYTES) return bytes;
-  throw new TroupeError(
-    'RESOURCE_EXHAUSTED',
-    'RESULT_TOO_LARGE',
-    `the agent's result has ${bytes.length} bytes; at most ${MAX_MESSAGE_BYTES - ENVELOPE_BYTES} can be sent: stream it in chunks`,
-  );
 }

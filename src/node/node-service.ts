@@ -1,7 +1,6 @@
 import { effectiveDeadline } from '../core/deadline.js';
 import { invalidArgument, invalidFields, TroupeError } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
-import { memberStatus, type StatusDeps } from '../discovery/member-status.js';
 import type { Duration } from '../gen/google/protobuf/duration.js';
 import {
   RoutedExecuteTaskRequest,
@@ -17,6 +16,8 @@ import { msFromDuration } from '../rpc/codec/time.js';
 import { readPage } from '../rpc/page.js';
 import { type Handlers, withTypes } from '../rpc/service.js';
 import type { AgentHost } from '../runtime/host.js';
+import { memberStatus, type StatusDeps } from '../upstream/member-status.js';
+import { watchHealth } from '../upstream/watch-health.js';
 import { agentStatusToMessage, kindToMessage } from './agent-status.js';
 import type { LocalNodeTasks, TaskCall } from './local-tasks.js';
 import type { AgentNode } from './node.js';
@@ -74,8 +75,9 @@ export function nodeService(deps: NodeServiceDeps): Handlers<typeof RoutedNodeDe
       checkTask(request.task);
       return tasks.stream(request, { ...taskCall(call, request.task, deps), signal: call.signal });
     },
-    watchHealth: () => {
-      throw new TroupeError('UNIMPLEMENTED', 'UNIMPLEMENTED', 'not served yet');
+    watchHealth({ nodeId: asked }, call) {
+      mine(asked);
+      return watchHealth(deps.routes, call.signal);
     },
     getStatus({ nodeId: asked }) {
       mine(asked);

@@ -9,7 +9,9 @@ export interface Call {
   readonly peer: string;
   /** Milliseconds since the epoch; Infinity when the caller gave none. */
   readonly deadlineMs: number;
-  /** Aborts when the caller cancelled or its deadline passed. Made on first use: a signal per call costs throughput. */
+  /**
+   * Aborts when the caller cancelled (CANCELLED), its deadline passed (DEADLINE_EXCEEDED), or, of a stream, its connection was lost
+   * (CANCELLED / CONNECTION_LOST). Made on first use: a signal per call costs throughput. */
   readonly signal: AbortSignal;
   /** Whether the caller has gone. */
   readonly cancelled: boolean;
@@ -33,7 +35,11 @@ export class GrpcCall implements Call {
   private controller: AbortController | undefined;
   private answered = false;
 
-  constructor(private readonly call: ServerCall) {}
+  /** `isConnected` tells, when the call ends early, whether its connection is still there. */
+  constructor(
+    private readonly call: ServerCall,
+    private readonly isConnected: () => boolean = () => true,
+  ) {}
 
   get path(): string {
     return this.call.getPath();
@@ -81,6 +87,8 @@ export class GrpcCall implements Call {
   }
 
   private cancelError(): TroupeError {
-    return Date.now() >= this.deadlineMs ? deadlineExceeded() : new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled');
+    if (Date.now() >= this.deadlineMs) return deadlineExceeded();
+    if (this.isConnected()) return new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled');
+    return new TroupeError('CANCELLED', 'CONNECTION_LOST', 'the connection of the caller was lost');
   }
 }

@@ -11,25 +11,41 @@ type Unary = (request: unknown, call: Call) => unknown;
 type ServerStream = (request: unknown, call: Call) => AsyncIterable<unknown>;
 type Bidi = (requests: AsyncIterable<unknown>, call: Call) => AsyncIterable<unknown>;
 
+export interface HandlerDeps {
+  readonly logger: Logger;
+  /** Whether the connection to a peer is there. */
+  readonly isConnected: (peer: string) => boolean;
+}
+
 /** A handler of ours as one of grpc-js, which reads and writes bytes. */
-export function asGrpcHandler(method: MethodDefinition, handler: never, logger: Logger): grpc.UntypedHandleCall {
+export function asGrpcHandler(
+  method: MethodDefinition,
+  handler: never,
+  { logger, isConnected }: HandlerDeps,
+): grpc.UntypedHandleCall {
   const codec = { request: method.requestType as MessageType<unknown>, response: method.responseType as MessageType<unknown> };
   const fail = (call: ServerCall, error: unknown) => {
     if (!(error instanceof TroupeError) && !call.cancelled) logger.error('a handler failed', { method: call.getPath(), error });
     return toStatusObject(error);
   };
 
+  const streamed = (call: ServerCall) => {
+    // The peer cannot be told any more when it has gone.
+    const peer = call.getPeer();
+    return new GrpcCall(call, () => isConnected(peer));
+  };
+
   if (method.requestStream) {
     const handle: Bidi = handler;
     const bidi: grpc.handleBidiStreamingCall<Buffer, Buffer> = (call) => {
-      pump(call, () => handle(decodeAll(call, codec.request), new GrpcCall(call)), codec.response, fail);
+      pump(call, () => handle(decodeAll(call, codec.request), streamed(call)), codec.response, fail);
     };
     return bidi as grpc.UntypedHandleCall;
   }
   if (method.responseStream) {
     const handle: ServerStream = handler;
     const serverStream: grpc.handleServerStreamingCall<Buffer, Buffer> = (call) => {
-      pump(call, () => handle(decode(codec.request, call.request), new GrpcCall(call)), codec.response, fail);
+      pump(call, () => handle(decode(codec.request, call.request), streamed(call)), codec.response, fail);
     };
     return serverStream as grpc.UntypedHandleCall;
   }

@@ -2,6 +2,7 @@ import * as grpc from '@grpc/grpc-js';
 import { messageOf, TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { checkHeaders, MAX_METADATA_BYTES } from './call-headers.js';
+import { Connections } from './connections.js';
 import { asGrpcHandler } from './grpc-handler.js';
 import type { Handlers, ServiceDefinition } from './service.js';
 
@@ -25,6 +26,7 @@ export class RpcServer {
   private readonly logger: Logger;
   private readonly names: string[] = [];
   private address: string | undefined;
+  private readonly connections = new Connections();
 
   constructor({ logger }: { readonly logger: Logger }) {
     this.logger = logger;
@@ -60,7 +62,10 @@ export class RpcServer {
         responseSerialize: identity,
         responseDeserialize: identity,
       };
-      implementation[key] = asGrpcHandler(method, handlers[key] as never, this.logger);
+      implementation[key] = asGrpcHandler(method, handlers[key] as never, {
+        logger: this.logger,
+        isConnected: (peer) => this.connections.has(peer),
+      });
     }
     this.server.addService(service, implementation);
     if (!definition.fullName.startsWith(INTERNAL)) this.names.push(definition.fullName);
@@ -76,6 +81,7 @@ export class RpcServer {
         );
       });
       checkHeaders(this.server);
+      this.connections.watch(this.server);
       this.address = host.includes(':') ? `[${host}]:${boundTo}` : `${host}:${boundTo}`;
       return boundTo;
     } catch (error) {

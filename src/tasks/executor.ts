@@ -1,3 +1,4 @@
+import { type Endpoint, NODE_SERVICE } from '../core/instance.js';
 import type { Target } from '../discovery/view.js';
 import type {
   RoutedExecuteTaskRequest,
@@ -20,12 +21,23 @@ export interface Execution {
   cancel(): void;
 }
 
+/** A process that does tasks. */
+export interface Place {
+  readonly nodeId: string;
+  readonly endpoint: Endpoint;
+}
+
+/** Where the agent of a target lives. */
+export function placeOf({ instance }: Target): Place {
+  return instance.service === NODE_SERVICE ? { nodeId: instance.id, endpoint: instance.endpoint } : instance;
+}
+
 /** Does tasks on agents, wherever they live. */
 export interface TaskExecutor {
   execute(target: Target, request: RoutedExecuteTaskRequest, options: ExecuteOptions): Execution;
-  /** The first message says that the agent took the task, the last is its result. Leaving the iteration cancels. */
+  /** The first message says that the agent took the task, the last is its result. Leaving the iteration cancels, as does `signal`. */
   stream(
-    target: Target,
+    place: Place,
     request: RoutedStreamTaskRequest,
     options: ExecuteOptions & { readonly signal: AbortSignal },
   ): AsyncIterable<RoutedStreamTaskResponse>;

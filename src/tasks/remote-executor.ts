@@ -11,7 +11,7 @@ import {
 } from '../gen/troupe/internal/v1/routed.js';
 import { type ChannelPool, connected, isConnected, isFailing, notConnected } from '../rpc/channels.js';
 import { RawClient } from '../rpc/raw-client.js';
-import type { ExecuteOptions, Execution, LocalTasks, TaskExecutor } from './executor.js';
+import type { ExecuteOptions, Execution, LocalTasks, Place, TaskExecutor } from './executor.js';
 import { TaskLink } from './task-link.js';
 
 const EXECUTE_TASK = '/troupe.v1.Node/ExecuteTask';
@@ -48,7 +48,7 @@ export class NodeTaskExecutor implements TaskExecutor {
     private readonly clock: Clock,
     private readonly local?: LocalTasks,
   ) {
-    this.stopListening = view.onChange((removed) => {
+    this.stopListening = view.onChange(({ removed }) => {
       for (const instance of removed) if (instance.service === NODE_SERVICE) this.left(instance);
     });
   }
@@ -63,7 +63,7 @@ export class NodeTaskExecutor implements TaskExecutor {
   execute(target: Target, request: RoutedExecuteTaskRequest, options: ExecuteOptions): Execution {
     const { nodeId } = target.instance;
     if (this.local?.nodeId === nodeId) return this.local.execute(request, options);
-    const link = this.link(target);
+    const link = this.link(target.instance);
     const viaLink = (request.task?.payload.length ?? 0) <= MAX_LINKED_BYTES && !link.tasks.isUnsupported;
     const send = () => (viaLink ? link.tasks.execute(request, options) : unary(link.client, request, options));
     let execution: Execution | undefined;
@@ -93,16 +93,16 @@ export class NodeTaskExecutor implements TaskExecutor {
   }
 
   async *stream(
-    target: Target,
+    place: Place,
     request: RoutedStreamTaskRequest,
     options: ExecuteOptions & { readonly signal: AbortSignal },
   ): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
-    const { nodeId } = target.instance;
+    const { nodeId } = place;
     if (this.local?.nodeId === nodeId) {
       yield* this.local.stream(request, options);
       return;
     }
-    const link = this.link(target);
+    const link = this.link(place);
     if (!this.isReady(link)) await this.connect(link, options);
     const lost = new AbortController();
     const forget = this.watchNode(nodeId, (error) => lost.abort(error));
@@ -116,8 +116,8 @@ export class NodeTaskExecutor implements TaskExecutor {
     }
   }
 
-  private link({ instance }: Target): Link {
-    const address = endpointText(instance.endpoint);
+  private link({ endpoint }: Place): Link {
+    const address = endpointText(endpoint);
     let link = this.links.get(address);
     if (link === undefined) {
       const channel = this.channels.get(address);

@@ -1,71 +1,133 @@
-import type { Picker, PickerMemory } from '../balancer/picker.js';
+import type { BuildPicker, Picker, PickerMemory } from '../balancer/picker.js';
 import { type StrategyName, strategies } from '../balancer/strategies.js';
+import { preferZone } from '../balancer/zone-preference.js';
+import type { Clock } from '../core/clock.js';
 import { AGENT_SERVICE } from '../core/instance.js';
 import { type Random, randomInt } from '../core/random.js';
 import type { Catalog } from '../discovery/catalog.js';
 import type { ClusterView, Target } from '../discovery/view.js';
+import { RetryBudget } from '../resilience/retry-budget.js';
+import type { HealthTable } from './health-table.js';
+
+/** Where tasks that need certain capabilities can go now. */
+export interface Destination {
+  readonly picker: Picker<Target>;
+  /** All agents that offer the capabilities, whatever their state. */
+  readonly members: readonly Target[];
+  /** Whether so few are healthy that health is left aside. */
+  readonly panic: boolean;
+  /** Of all tasks that come here. */
+  readonly retries: RetryBudget;
+}
+
+interface Known extends Destination {
+  /** The catalog for which it was last found current: until the next change of the cluster nothing needs to be looked up. */
+  catalog: Catalog<Target>;
+  /** The catalog's lists from which it was built: as long as these are the same arrays, so are the members. */
+  readonly lists: readonly (readonly Target[])[];
+  /** Of the health table, when it was built. */
+  readonly healthRevision: number;
+  /** Monotonic: until then, changes of health alone do not have it built anew. */
+  readonly keepUntilMs: number;
+  readonly memory: PickerMemory;
+}
+
+export interface DestinationsDeps {
+  readonly view: ClusterView;
+  readonly health: HealthTable;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** The router's own zone, whose agents it prefers; undefined: all are alike. */
+  readonly zone?: string | undefined;
+}
 
 /** Capability sets whose pickers are kept; beyond it the cache starts anew. */
 const MAX_DESTINATIONS = 10_000;
 const MAX_FIRST_TURN = 1_000_000;
-
-interface Destination {
-  /** The catalog for which it was last found current: until the next change of the cluster nothing needs to be looked up. */
-  catalog: Catalog<Target>;
-  /** The catalog's lists from which the picker was built: as long as these are the same arrays, so is the picker. */
-  readonly lists: readonly (readonly Target[])[];
-  readonly picker: Picker<Target>;
-  readonly matching: number;
-  readonly memory: PickerMemory;
-}
+/** Building anew takes at most one part in so many of the time, however often health changes. Picks are checked against health all the same. */
+const BUILD_SHARE = 20;
+/** With less than this share of the serving agents healthy, all of them get tasks: Envoy's panic threshold, 50 %. */
+const PANIC_BELOW = 0.5;
+const RETRY_BUDGET = { ratio: 0.2, minPerSecond: 10, windowMs: 10_000 };
 
 /** Turns a set of capabilities into a picker over the agents that have all of them, rebuilt only when one of those changed. */
 export class Destinations {
-  private destinations = new Map<string, Destination>();
+  private destinations = new Map<string, Known>();
+  private readonly builders: Readonly<Record<StrategyName, BuildPicker>>;
+  /** Of tasks for one agent. */
+  readonly ownRetries: RetryBudget;
 
-  constructor(
-    private readonly view: ClusterView,
-    private readonly random: Random,
-  ) {}
-
-  agent(agentId: string): Target | undefined {
-    return this.view.catalog.get({ service: AGENT_SERVICE, id: agentId });
+  constructor(private readonly deps: DestinationsDeps) {
+    const { zone, clock } = deps;
+    this.builders = zone === undefined ? strategies : zoned(zone);
+    this.ownRetries = new RetryBudget(RETRY_BUDGET, clock);
   }
 
-  /** The picker for a set, and how many agents match it whatever their status. */
-  resolve(given: readonly string[], strategy: StrategyName): { readonly picker: Picker<Target>; readonly matching: number } {
+  agent(agentId: string): Target | undefined {
+    return this.deps.view.catalog.get({ service: AGENT_SERVICE, id: agentId });
+  }
+
+  /** Where a task goes that needs all of `given`. */
+  resolve(given: readonly string[], strategy: StrategyName): Destination {
     const capabilities = given.length === 1 ? given : [...given].sort();
     const key = `${strategy} ${capabilities.join(' ')}`;
     const known = this.destinations.get(key);
-    if (known?.catalog === this.view.catalog) return known;
-    if (known !== undefined && this.isCurrent(known, capabilities)) {
-      known.catalog = this.view.catalog;
-      return known;
-    }
+    if (known !== undefined && this.isCurrent(known, capabilities)) return known;
     return this.build(key, known, capabilities, strategy);
   }
 
-  private isCurrent(destination: Destination, capabilities: readonly string[]): boolean {
-    const { catalog } = this.view;
-    return capabilities.every((capability, index) => destination.lists[index] === catalog.withCapability(capability));
+  /** As `resolve`, whatever changed how little ago. */
+  resolveAnew(given: readonly string[], strategy: StrategyName): Destination {
+    const capabilities = given.length === 1 ? given : [...given].sort();
+    const key = `${strategy} ${capabilities.join(' ')}`;
+    return this.build(key, this.destinations.get(key), capabilities, strategy);
   }
 
-  private build(
-    key: string,
-    known: Destination | undefined,
-    capabilities: readonly string[],
-    strategy: StrategyName,
-  ): Destination {
-    const { catalog } = this.view;
+  private isCurrent(known: Known, capabilities: readonly string[]): boolean {
+    const { view, health, clock } = this.deps;
+    if (known.catalog !== view.catalog) {
+      if (!capabilities.every((capability, index) => known.lists[index] === view.catalog.withCapability(capability)))
+        return false;
+      known.catalog = view.catalog;
+    }
+    return known.healthRevision === health.revision || clock.monotonicMs() < known.keepUntilMs;
+  }
+
+  private build(key: string, before: Known | undefined, capabilities: readonly string[], strategy: StrategyName): Known {
+    const { view, health, clock, random } = this.deps;
+    const startedAtMs = clock.monotonicMs();
+    const { catalog } = view;
     const lists = capabilities.map((capability) => catalog.withCapability(capability));
-    const matching = intersection(lists, capabilities);
-    const memory = known?.memory ?? { turn: randomInt(this.random, MAX_FIRST_TURN) };
-    const picker = strategies[strategy](eligible(matching), { random: this.random, memory });
-    const destination = { catalog, lists, picker, matching: matching.length, memory };
+    const sameLists = before !== undefined && lists.every((list, index) => list === before.lists[index]);
+    const members = sameLists ? before.members : intersection(lists, capabilities);
+    const { targets, panic } = eligible(members, health);
+    const memory = before?.memory ?? { turn: randomInt(random, MAX_FIRST_TURN) };
+    const picker = this.builders[strategy](targets, { random, clock, memory, members });
+    const endedAtMs = clock.monotonicMs();
+    const destination: Known = {
+      picker,
+      members,
+      panic,
+      retries: before?.retries ?? new RetryBudget(RETRY_BUDGET, clock),
+      catalog,
+      lists,
+      healthRevision: health.revision,
+      keepUntilMs: endedAtMs + (endedAtMs - startedAtMs) * (BUILD_SHARE - 1),
+      memory,
+    };
     if (this.destinations.size >= MAX_DESTINATIONS) this.destinations = new Map();
     this.destinations.set(key, destination);
     return destination;
   }
+}
+
+/** Keys keep their agent wherever it is, so consistent hashing knows no zones. */
+function zoned(zone: string): Readonly<Record<StrategyName, BuildPicker>> {
+  const entries = Object.entries(strategies).map(([name, build]) => [
+    name,
+    name === 'consistent_hash' ? build : preferZone(zone, build),
+  ]);
+  return Object.fromEntries(entries) as Record<StrategyName, BuildPicker>;
 }
 
 function intersection(lists: readonly (readonly Target[])[], capabilities: readonly string[]): readonly Target[] {
@@ -74,9 +136,24 @@ function intersection(lists: readonly (readonly Target[])[], capabilities: reado
   return smallest.filter(({ instance }) => capabilities.every((capability) => instance.capabilities.includes(capability)));
 }
 
-/** Those that are UP; where there are none, those that are DEGRADED. */
-function eligible(targets: readonly Target[]): readonly Target[] {
-  if (targets.every(({ instance }) => instance.status === 'up')) return targets;
-  const up = targets.filter(({ instance }) => instance.status === 'up');
-  return up.length > 0 ? up : targets.filter(({ instance }) => instance.status === 'degraded');
+/**
+ * Those that get tasks: of the agents that are UP (where there are none, that are DEGRADED) the healthy ones. Where fewer than half of them are
+ * healthy, the trouble is more likely in what tells so, or everybody would run down the few that are left: then all get tasks
+ * but those whose circuits are open.
+ */
+function eligible(
+  members: readonly Target[],
+  health: HealthTable,
+): { readonly targets: readonly Target[]; readonly panic: boolean } {
+  const serving = servingOf(members);
+  if (health.allWell) return { targets: serving, panic: false };
+  const well = serving.filter((target) => health.isUsable(target));
+  if (well.length >= serving.length * PANIC_BELOW) return { targets: well, panic: false };
+  return { targets: serving.filter((target) => !health.isShut(target)), panic: true };
+}
+
+function servingOf(members: readonly Target[]): readonly Target[] {
+  if (members.every(({ instance }) => instance.status === 'up')) return members;
+  const up = members.filter(({ instance }) => instance.status === 'up');
+  return up.length > 0 ? up : members.filter(({ instance }) => instance.status === 'degraded');
 }

@@ -1,4 +1,6 @@
 import type { TroupeError } from '../core/errors.js';
+import { isFailure } from '../resilience/failure.js';
+import type { Verdict } from './health-table.js';
 
 /**
  * What is known of a try that ended in an error (the classes of gRFC A6): it certainly did not start and may go elsewhere;
@@ -9,11 +11,43 @@ export type Outcome = 'not_started' | 'unknown' | 'answered';
 export function outcomeOf(error: TroupeError): Outcome {
   if (error.metadata.started === 'false') return 'not_started';
   // An error with details was written by the node; one whose reason is only its code was made by the transport.
-  if (error.reason !== error.code)
-    return error.reason === 'NODE_LOST' || error.reason === 'AGENT_STOPPED' ? 'unknown' : 'answered';
-  switch (error.code) {
+  if (isOfTransport(error)) return outcomeOfTransport(error);
+  return error.reason === 'NODE_LOST' || error.reason === 'AGENT_STOPPED' ? 'unknown' : 'answered';
+}
+
+/** Of an agent that had at least this long, a deadline that passes is a failure. A caller that gives less says nothing of it. */
+const FAIR_CHANCE_MS = 1_000;
+
+/** What an error tells of the agent and its node: what its outcome is for the task is another question. */
+export function verdictOf(error: TroupeError, outcome: Outcome, elapsedMs: number): Verdict {
+  if (error.code === 'CANCELLED') return ABANDONED;
+  const reason = error.reason === error.code ? error.message : error.reason;
+  if (outcome === 'answered') {
+    if (error.code === 'DEADLINE_EXCEEDED') {
+      return elapsedMs >= FAIR_CHANCE_MS ? { kind: 'failed', reason: `no answer within ${Math.round(elapsedMs)} ms` } : ABANDONED;
+    }
+    if (isFailure(error)) return { kind: 'failed', reason };
+    return error.code === 'RESOURCE_EXHAUSTED' ? REACHED : SUCCEEDED;
+  }
+  if (error.reason === 'CIRCUIT_OPEN')
+    return { kind: 'circuit_open', reason: error.message, retryAfterMs: error.retryAfterMs ?? 0 };
+  if (isOfTransport(error) || error.reason === 'NOT_CONNECTED' || error.reason === 'NODE_LOST')
+    return { kind: 'unreachable', reason };
+  return REACHED;
+}
+
+export const SUCCEEDED: Verdict = { kind: 'succeeded' };
+export const ABANDONED: Verdict = { kind: 'abandoned' };
+export const REACHED: Verdict = { kind: 'reached' };
+
+function isOfTransport({ reason, code }: TroupeError): boolean {
+  return reason === code;
+}
+
+function outcomeOfTransport({ code, message }: TroupeError): Outcome {
+  switch (code) {
     case 'UNAVAILABLE':
-      return NOT_SENT.some((start) => error.message.startsWith(start)) ? 'not_started' : 'unknown';
+      return NOT_SENT.some((start) => message.startsWith(start)) ? 'not_started' : 'unknown';
     case 'INTERNAL':
     case 'UNKNOWN':
     case 'CANCELLED':

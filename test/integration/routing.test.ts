@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import type { RunOptions, TroupeClient } from '../../src/client/client.js';
+import type { TroupeClient } from '../../src/client/client.js';
 import type { TaskEvent } from '../../src/client/result.js';
+import type { RunOptions } from '../../src/client/run-options.js';
 import { eventually } from '../support/eventually.js';
 import { client, startGateway, startNode, startRegistry } from '../support/roles.js';
 

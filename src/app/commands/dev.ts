@@ -10,7 +10,17 @@ import { LocalCluster } from '../dev/cluster.js';
 import { gatewayInStep } from '../dev/in-step.js';
 import type { SupervisorEvent } from '../dev/supervisor.js';
 import { stopSignal } from '../run-role.js';
-import { collect, hostOption, leaseTtlOption, logLevelOption, parsePort, strategyOption, wholeNumber } from './options.js';
+import {
+  collect,
+  hostOption,
+  leaseTtlOption,
+  logLevelOption,
+  parsePort,
+  policyOption,
+  readPolicy,
+  strategyOption,
+  wholeNumber,
+} from './options.js';
 
 interface DevFlags {
   readonly agents?: readonly string[];
@@ -22,6 +32,7 @@ interface DevFlags {
   readonly registryPort: number;
   readonly leaseTtl: number;
   readonly strategy: string;
+  readonly policy?: string;
   readonly logLevel: LogLevel;
 }
 
@@ -60,6 +71,7 @@ export function devCommand(program: Command): void {
     )
     .addOption(leaseTtlOption())
     .addOption(strategyOption())
+    .addOption(policyOption())
     .addOption(logLevelOption('warn'))
     .addHelpText(
       'after',
@@ -70,6 +82,8 @@ export function devCommand(program: Command): void {
 
 async function runDev(flags: DevFlags): Promise<void> {
   const asked = stopSignal();
+  // What is wrong with it is told here, once, and not by every process.
+  await readPolicy(flags.policy);
   const modules = flags.agents ?? [TEAM_MODULE];
   // A module that does not load is told here, once, and not by every node.
   const team =

@@ -7,16 +7,20 @@ import {
   idOption,
   leaseTtlOption,
   logLevelOption,
+  policyOption,
   portOption,
+  preferZoneOption,
+  readPolicy,
   registryOption,
   strategyOption,
   zoneOption,
 } from './options.js';
 
-type GatewayFlags = Omit<GatewayConfig, 'id' | 'advertiseHost' | 'leaseTtlSeconds'> & {
+type GatewayFlags = Omit<GatewayConfig, 'id' | 'advertiseHost' | 'leaseTtlSeconds' | 'policy'> & {
   readonly id?: string;
   readonly advertise?: string;
   readonly leaseTtl: number;
+  readonly policy?: string;
 };
 
 export function gatewayCommand(program: Command): void {
@@ -31,13 +35,16 @@ export function gatewayCommand(program: Command): void {
     .addOption(zoneOption())
     .addOption(leaseTtlOption())
     .addOption(strategyOption())
+    .addOption(policyOption())
+    .addOption(preferZoneOption())
     .addOption(logLevelOption())
     .addHelpText(
       'after',
       '\nExamples:\n  troupe gateway\n  troupe gateway --port 8081 --registry registry-0:8000,registry-1:8000',
     )
-    .action(async ({ id = hostId('gateway'), advertise, leaseTtl, ...flags }: GatewayFlags) => {
+    .action(async ({ id = hostId('gateway'), advertise, leaseTtl, policy: file, ...flags }: GatewayFlags) => {
+      const policy = await readPolicy(file);
       const { startGateway } = await import('../roles/gateway.js');
-      await runRole(() => startGateway({ ...flags, id, advertiseHost: advertise, leaseTtlSeconds: leaseTtl }));
+      await runRole(() => startGateway({ ...flags, policy, id, advertiseHost: advertise, leaseTtlSeconds: leaseTtl }));
     });
 }

@@ -9,18 +9,22 @@ import {
   idOption,
   leaseTtlOption,
   logLevelOption,
+  policyOption,
   portOption,
+  preferZoneOption,
+  readPolicy,
   registryOption,
   strategyOption,
   wholeNumber,
   zoneOption,
 } from './options.js';
 
-type NodeFlags = Omit<NodeConfig, 'agents' | 'id' | 'advertiseHost' | 'leaseTtlSeconds' | 'drainGraceMs'> & {
+type NodeFlags = Omit<NodeConfig, 'agents' | 'id' | 'advertiseHost' | 'leaseTtlSeconds' | 'drainGraceMs' | 'policy'> & {
   readonly id?: string;
   readonly agents?: readonly string[];
   readonly advertise?: string;
   readonly leaseTtl: number;
+  readonly policy?: string;
   readonly drainGrace: number;
 };
 
@@ -58,16 +62,20 @@ export function nodeCommand(program: Command): void {
     )
     .addOption(leaseTtlOption())
     .addOption(strategyOption())
+    .addOption(policyOption())
+    .addOption(preferZoneOption())
     .addOption(logLevelOption())
     .addHelpText(
       'after',
       '\nExamples:\n  troupe node --agents ./hello.mjs\n  troupe node --id node-2 --port 8766 --agents ./agents.mjs --registry 127.0.0.1:8000 --data-dir ./node-2',
     )
-    .action(async ({ id = hostId('node'), agents = [], advertise, leaseTtl, drainGrace, ...flags }: NodeFlags) => {
+    .action(async ({ id = hostId('node'), agents = [], advertise, leaseTtl, drainGrace, policy: file, ...flags }: NodeFlags) => {
+      const policy = await readPolicy(file);
       const specifiers = agents.flatMap((entry) => entry.split(',')).filter((entry) => entry !== '');
       const definitions = (await Promise.all(specifiers.map((specifier) => loadAgents(specifier, process.cwd())))).flat();
       const config: NodeConfig = {
         ...flags,
+        policy,
         id,
         agents: [...new Set(definitions)],
         advertiseHost: advertise,

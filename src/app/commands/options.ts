@@ -1,7 +1,10 @@
+import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError, Option } from 'commander';
 import { STRATEGY_NAMES } from '../../balancer/strategies.js';
+import { invalidArgument, messageOf } from '../../core/errors.js';
 import { ID_RULE, isId } from '../../core/ids.js';
 import { LOG_LEVELS } from '../../telemetry/logger.js';
+import { parseRoutingPolicy, type RoutingPolicy } from '../../upstream/routing-policy.js';
 import { DEFAULTS } from '../config.js';
 
 /** Options that several roles have: each also an environment variable. */
@@ -52,6 +55,26 @@ export const strategyOption = () =>
     .env('TROUPE_STRATEGY')
     .choices(STRATEGY_NAMES)
     .default(DEFAULTS.strategy);
+
+export const preferZoneOption = () =>
+  new Option('--no-prefer-zone', 'agents of all zones are alike, instead of those of the own zone first').env(
+    'TROUPE_NO_PREFER_ZONE',
+  );
+
+export const policyOption = () =>
+  new Option('--policy <file>', 'routing policy, JSON: rate limits, fallbacks, strategies by capability').env('TROUPE_POLICY');
+
+/** The policy in a file. @throws INVALID_ARGUMENT naming the option, or the wrong fields. */
+export async function readPolicy(path: string | undefined): Promise<RoutingPolicy | undefined> {
+  if (path === undefined) return undefined;
+  let input: unknown;
+  try {
+    input = JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    throw invalidArgument('--policy', `${path}: ${messageOf(error)}`);
+  }
+  return parseRoutingPolicy(input);
+}
 
 export function wholeNumber(least: number, most: number): (text: string) => number {
   return (text) => {

@@ -1,5 +1,6 @@
-import { connect, type RunOptions, type TroupeClient } from '../../client/client.js';
+import { connect, type TroupeClient } from '../../client/client.js';
 import type { TaskResult } from '../../client/result.js';
+import type { RunOptions } from '../../client/run-options.js';
 import { isTroupeError, TroupeError } from '../../core/errors.js';
 import { LocalCluster } from '../dev/cluster.js';
 import { gatewayInStep, pollUntil } from '../dev/in-step.js';

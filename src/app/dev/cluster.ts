@@ -18,6 +18,8 @@ export interface ClusterOptions {
   /** Modules that every node loads. */
   readonly agents: readonly string[];
   readonly strategy: string;
+  /** A file for all routers. */
+  readonly policy?: string | undefined;
   readonly leaseTtlSeconds: number;
   readonly logLevel: LogLevel;
   /** Where the processes run. */
@@ -91,7 +93,7 @@ export class LocalCluster {
   }
 
   private memberArgs(role: 'node' | 'gateway', port: number, registry: string, id: string = role): string[] {
-    const { host, strategy, leaseTtlSeconds } = this.options;
+    const { host, strategy, policy, leaseTtlSeconds } = this.options;
     return [
       role,
       '--id',
@@ -106,6 +108,7 @@ export class LocalCluster {
       strategy,
       '--lease-ttl',
       String(leaseTtlSeconds),
+      ...(policy === undefined ? [] : ['--policy', policy]),
     ];
   }
 

@@ -20,8 +20,8 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
   });
   const membership = member.membership({ service: GATEWAY_SERVICE, status: 'up', capabilities: [], weight: 1 }, port);
   member.mountServices(membership);
-  const { channels, clock, startedAtMs, version } = member;
-  server.mount(NodeDefinition, nodeForward({ view, membership, channels, clock, startedAtMs, version }));
+  const { channels, clock, startedAtMs, version, routes } = member;
+  server.mount(NodeDefinition, nodeForward({ view, membership, routes, channels, clock, startedAtMs, version }));
   server.mount(RegistryDefinition, registryForward(member.registry));
 
   return serve({

@@ -23,7 +23,7 @@ const SHUTDOWN_GRACE_MS = 2_000;
 /** Listens at once, and is ready when it is registered and its agents of before are back. @throws UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT. */
 export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const member = new Member('node', config);
-  const { server, health, logger, clock, view, startedAtMs, version } = member;
+  const { server, health, logger, clock, view, routes, startedAtMs, version } = member;
   const nodeId = config.id;
   const store = new ManifestStore(config.dataDir, logger);
   let host: AgentHost;
@@ -59,7 +59,10 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   member.mountServices(membership, tasks);
   const links = new TaskLinkService({ tasks, clock, logger });
   server.mount(TaskLinkDefinition, links.handlers);
-  server.mount(RoutedNodeDefinition, nodeService({ nodeId, host, node, tasks, membership, view, clock, startedAtMs, version }));
+  server.mount(
+    RoutedNodeDefinition,
+    nodeService({ nodeId, host, node, tasks, membership, view, routes, clock, startedAtMs, version }),
+  );
 
   const restore = async () => {
     await member.isInStep(membership);
@@ -80,6 +83,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       await membership.release();
       health.close();
       links.close();
+      tasks.close();
       await server.shutdown(SHUTDOWN_GRACE_MS);
     },
     drainMs: config.drainGraceMs,

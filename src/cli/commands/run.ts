@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { STRATEGY_NAMES, type StrategyName } from '../../balancer/strategies.js';
-import type { RunOptions } from '../../client/client.js';
+import { PRIORITY_NAMES, type RunOptions, type TaskPriority } from '../../client/run-options.js';
 import { addClusterOptions, type ClusterOptions, examples, withClient } from '../cluster.js';
 import { defined } from '../defined.js';
 import type { CliIo } from '../io.js';
-import { durationMs, entry, id, ids } from '../option-values.js';
+import { count, durationMs, entry, graceMs, id, ids } from '../option-values.js';
 import { type InputOptions, readInput } from '../read-input.js';
 import { eventObject, resultObject, writeEvent, writeResult } from '../write-event.js';
 
@@ -12,7 +12,13 @@ interface RunCommandOptions extends ClusterOptions, InputOptions {
   readonly stream?: true;
   readonly agent?: string;
   readonly strategy?: StrategyName;
+  readonly routingKey?: string;
   readonly idempotent?: true;
+  readonly priority?: TaskPriority;
+  readonly attempts?: number;
+  readonly hedge?: number;
+  readonly fallback?: string;
+  readonly resumeWindow: number;
   readonly timeout: number;
   readonly label?: Readonly<Record<string, string>>;
 }
@@ -27,7 +33,17 @@ export function runCommand(program: Command, io: CliIo): void {
     .option('--stream', 'print what happens as it happens')
     .option('--agent <id>', 'run on this agent only', id)
     .addOption(new Option('--strategy <name>', 'how an agent is chosen').argParser(strategyName(STRATEGY_NAMES)))
+    .option('--routing-key <key>', 'tasks with the same key go to the same agent (with --strategy consistent_hash)')
     .option('--idempotent', 'running it twice does no harm: repeat it elsewhere where its outcome is unknown')
+    .addOption(new Option('--priority <level>', 'who goes first where tasks wait').choices(PRIORITY_NAMES))
+    .option('--attempts <n>', 'tries all in all, 1 to 10 (default: 5)', count(10))
+    .option('--hedge <duration>', 'ask another agent as well after this; needs --idempotent', durationMs)
+    .option('--fallback <capability>', 'may do it instead where no agent can take it', id)
+    .addOption(
+      new Option('--resume-window <duration>', 'how long a stream survives a lost connection, at most 5m; 0s: not at all')
+        .argParser(resumeWindowMs)
+        .default(30_000, '30s'),
+    )
     .addOption(new Option('--timeout <duration>', 'when to give up, at most 1h').argParser(durationMs).default(30_000, '30s'))
     .option('--label <key=value>', 'an entry that the agent sees, again for more', entry)
     .addHelpText(
@@ -37,17 +53,26 @@ export function runCommand(program: Command, io: CliIo): void {
         `troupe run review --json '{"path": "examples/data/review-me.ts.txt"}' --output json`,
         'echo hello | troupe run greeting -',
         `troupe run testing --json '{"path": "examples/data/stack.test.mjs"}' --stream --timeout 5m --label ticket=42`,
+        'troupe run inference --json \'{"text": "hi"}\' --idempotent --hedge 200ms --priority high',
+        'troupe run inference --text hi --strategy consistent-hash --routing-key session-42 --fallback analysis',
         `troupe run --agent data-1 --json '{"path": "examples/data/sales.csv"}'`,
       ),
     )
     .action(async (first: string | undefined, second: string | undefined, options: RunCommandOptions, command: Command) => {
       const { capabilities, bareStdin } = readArguments(command, first, second, options.agent);
       const input = await readInput(io, command, options, bareStdin);
+      if (options.hedge !== undefined && options.idempotent === undefined)
+        command.error('--hedge needs --idempotent: several agents may do the task');
+      const retry = defined({ maxAttempts: options.attempts, hedgingDelayMs: options.hedge });
       const runOptions: RunOptions = {
         ...defined({
           agentId: options.agent,
           strategy: options.strategy,
+          routingKey: options.routingKey,
           idempotent: options.idempotent,
+          priority: options.priority,
+          retry: Object.keys(retry).length === 0 ? undefined : retry,
+          fallbackCapability: options.fallback,
           labels: options.label,
         }),
         timeoutMs: options.timeout,
@@ -56,7 +81,10 @@ export function runCommand(program: Command, io: CliIo): void {
       await withClient(io, command, async (client) => {
         const asJson = options.output === 'json';
         if (options.stream) {
-          for await (const event of client.runStream(capabilities, input, runOptions)) {
+          for await (const event of client.runStream(capabilities, input, {
+            ...runOptions,
+            resumeWindowMs: options.resumeWindow,
+          })) {
             if (asJson) io.stdout(`${JSON.stringify(eventObject(event))}\n`);
             else writeEvent(io, event);
           }
@@ -80,6 +108,14 @@ function readArguments(command: Command, first: string | undefined, second: stri
   } catch {
     return command.error(`"${first}" is no list of capabilities, such as testing,review`);
   }
+}
+
+const MAX_RESUME_WINDOW_MS = 300_000;
+
+function resumeWindowMs(text: string): number {
+  const ms = graceMs(text);
+  if (ms > MAX_RESUME_WINDOW_MS) throw new InvalidArgumentError('It must be at most 5m.');
+  return ms;
 }
 
 /** Hyphens do for underscores. */

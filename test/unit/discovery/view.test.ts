@@ -29,7 +29,7 @@ describe('ClusterView', () => {
   it('forgets on a reset what is not there any more', () => {
     const { view } = viewOf(agentOf('a', ['x']), agentOf('b', ['x']), nodeOf('n'));
     const removed: string[] = [];
-    view.onChange((gone) => removed.push(...gone.map(({ id }) => id)));
+    view.onChange((update) => removed.push(...update.removed.map(({ id }) => id)));
     view.reset([agentOf('b', ['x']), agentOf('c', ['y'])], 9n);
     expect([...view.catalog.all()].map(({ key }) => key).sort()).toEqual(['agent/b', 'agent/c']);
     expect(view.catalog.withCapability('x')).toHaveLength(1);
@@ -40,7 +40,7 @@ describe('ClusterView', () => {
   it('tells listeners after every change what went, until they are called off', () => {
     const { view } = viewOf(agentOf('a', ['x']));
     const calls: string[][] = [];
-    const stop = view.onChange((gone) => {
+    const stop = view.onChange(({ removed: gone }) => {
       calls.push(gone.map(({ id }) => `${id} at ${view.revision}`));
     });
     view.apply([{ kind: 'put', instance: agentOf('b', []) }], 2n);

@@ -1,13 +1,20 @@
 import type { Clock } from '../core/clock.js';
+import { NODE_SERVICE } from '../core/instance.js';
 import type { Membership } from '../discovery/membership.js';
 import type { ClusterView } from '../discovery/view.js';
+import type { CircuitStatus } from '../gen/troupe/v1/health.js';
 import { GetStatusResponse, LeaseState, type LeaseStatus, type ViewStatus } from '../gen/troupe/v1/node.js';
+import { circuitStatusToMessage } from '../rpc/codec/circuit.js';
 import { instanceToMessage } from '../rpc/codec/instance.js';
 import { durationFromMs } from '../rpc/codec/time.js';
+import { healthToMessage } from './health-messages.js';
+import type { HealthTable } from './health-table.js';
 
 export interface StatusDeps {
   readonly membership: Membership;
   readonly view: ClusterView;
+  /** What it, as a router, makes of the others. */
+  readonly routes: HealthTable;
   readonly clock: Clock;
   readonly startedAtMs: number;
   readonly version: string;
@@ -15,13 +22,35 @@ export interface StatusDeps {
 
 /** The part of Node.GetStatus that every member of the cluster has, with agents or without. */
 export function memberStatus(deps: StatusDeps): GetStatusResponse {
+  const { routes } = deps;
   return GetStatusResponse.fromPartial({
     node: instanceToMessage(deps.membership.self),
     lease: leaseStatus(deps),
     view: viewStatus(deps.view),
     startedAt: new Date(deps.startedAtMs),
     version: deps.version,
+    circuits: firstOf(nodeCircuits(routes), MAX_LISTED),
+    unhealthy: firstOf(routes.unhealthy(), MAX_LISTED).map(healthToMessage),
   });
+}
+
+const MAX_LISTED = 1_000;
+
+/** Circuit breakers towards nodes that are not closed, then those that have seen a failure. */
+export function nodeCircuits(routes: HealthTable): readonly CircuitStatus[] {
+  const seen = [...routes.circuits()].filter(([, { state, counts }]) => state.kind !== 'closed' || counts.failures > 0);
+  const isClosed = ([, { state }]: (typeof seen)[number]) => state.kind === 'closed';
+  const inOrder = [...seen.filter((each) => !isClosed(each)), ...seen.filter(isClosed)];
+  return inOrder.map(([id, breaker]) => circuitStatusToMessage(NODE_SERVICE, id, breaker));
+}
+
+function firstOf<T>(items: Iterable<T>, most: number): T[] {
+  const taken: T[] = [];
+  for (const item of items) {
+    if (taken.length === most) break;
+    taken.push(item);
+  }
+  return taken;
 }
 
 function leaseStatus({ membership, clock }: StatusDeps): LeaseStatus {

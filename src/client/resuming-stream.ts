@@ -1,0 +1,95 @@
+import { delay } from '../core/abort.js';
+import { systemClock } from '../core/clock.js';
+import { TroupeError } from '../core/errors.js';
+import { systemRandom } from '../core/random.js';
+import { backoffMs } from '../resilience/backoff.js';
+import type { TaskEvent } from './result.js';
+
+/** Where a stream broke off. */
+export interface ResumePoint {
+  readonly nodeId: string;
+  readonly afterCursor: bigint;
+}
+
+export interface ResumingStream {
+  /** Opens the stream, or goes on with it. */
+  open(from: ResumePoint | undefined): AsyncIterable<TaskEvent>;
+  /** Resolves when the address is reached. @throws TroupeError UNAVAILABLE / NOT_CONNECTED. */
+  ready(): Promise<void>;
+  /** For so long after it broke. */
+  readonly windowMs: number;
+  readonly idempotent: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+const BACKOFF = { initialMs: 50, capMs: 1_000 };
+const NEVER = new AbortController().signal;
+
+/**
+ * The events of a streamed task, through lost connections: each event once, in order. A stream that cannot be gone on with begins anew
+ * where that is certain to do no harm. @throws TroupeError: what the task ended with, or ABORTED / OUTCOME_UNKNOWN.
+ */
+export async function* resuming(stream: ResumingStream): AsyncGenerator<TaskEvent, void, undefined> {
+  let from: ResumePoint | undefined;
+  let nodeId = '';
+  let hasChunks = false;
+  let isOpen = false;
+  for (;;) {
+    try {
+      for await (const event of stream.open(from)) {
+        isOpen = true;
+        if (event.kind === 'routed') nodeId = event.nodeId;
+        if (event.kind === 'chunk') hasChunks = true;
+        from = { nodeId, afterCursor: event.cursor };
+        yield event;
+        if (event.kind === 'result') return;
+      }
+      return;
+    } catch (error) {
+      const lost = whatBroke(error, stream, isOpen);
+      if (lost === 'over') throw error;
+      if (lost === 'gone') {
+        if (!stream.idempotent || hasChunks) throw outcomeUnknown(error as TroupeError);
+        from = undefined;
+        isOpen = false;
+      }
+      await reconnect(stream, error);
+    }
+  }
+}
+
+/** Whether a stream that threw can be gone on with (`connection`), is not there any more (`gone`), or has ended (`over`). */
+function whatBroke(error: unknown, { windowMs, signal }: ResumingStream, isOpen: boolean): 'connection' | 'gone' | 'over' {
+  if (!(error instanceof TroupeError) || windowMs === 0 || signal?.aborted === true) return 'over';
+  if (isOpen && (error.reason === 'UNKNOWN_STREAM' || error.reason === 'CURSOR_LOST')) return 'gone';
+  // Made by the transport, not by whoever answered.
+  const isTransport = error.reason === error.code && BROKEN.has(error.code);
+  return isOpen && isTransport ? 'connection' : 'over';
+}
+
+const BROKEN = new Set(['UNAVAILABLE', 'INTERNAL', 'UNKNOWN', 'CANCELLED']);
+
+async function reconnect({ ready, windowMs, signal }: ResumingStream, cause: unknown): Promise<void> {
+  const untilMs = systemClock.monotonicMs() + windowMs;
+  for (let failures = 1; ; failures++) {
+    await delay(backoffMs(failures, BACKOFF, systemRandom), signal ?? NEVER);
+    try {
+      return await ready();
+    } catch (error) {
+      if (systemClock.monotonicMs() >= untilMs)
+        throw outcomeUnknown(cause instanceof TroupeError ? cause : (error as TroupeError));
+    }
+  }
+}
+
+function outcomeUnknown(cause: TroupeError): TroupeError {
+  return new TroupeError(
+    'ABORTED',
+    'OUTCOME_UNKNOWN',
+    `the stream was lost and cannot be continued (${cause.message}): the task may have run`,
+    {
+      metadata: cause.metadata,
+      cause,
+    },
+  );
+}

@@ -1,0 +1,145 @@
+import { TroupeError } from './errors.js';
+import { Fifo } from './fifo.js';
+
+export interface ReplayLimits {
+  /** Items that the reader may be behind before a producer waits. */
+  readonly limit: number;
+  /** Items that a producer which does not wait may be ahead before the queue fails with `onOverflow()`. */
+  readonly most: number;
+  /** Of items that were read, so many bytes are kept for a reader that comes back; 0: none. */
+  readonly keepBytes: number;
+  readonly onOverflow: () => Error;
+}
+
+interface Entry<T> {
+  readonly item: T;
+  readonly bytes: number;
+}
+
+/**
+ * A queue of numbered items between a producer that waits for its reader, and one reader at a time, who can leave and come
+ * back to what it has not seen. A reader takes the place of the one before.
+ */
+export class ReplayQueue<T> {
+  private readonly kept = new Fifo<Entry<T>>();
+  /** Read, but not passed on yet: the number of the last item that left. */
+  private readCursor: bigint;
+  private lastCursor: bigint;
+  private readBytes = 0;
+  private reader = 0;
+  private wakeReader: () => void = () => undefined;
+  private wakeProducers: (() => void)[] = [];
+  private end: { readonly error: unknown } | 'closed' | undefined;
+
+  /** `firstCursor`: the number of the first item. */
+  constructor(
+    private readonly limits: ReplayLimits,
+    firstCursor: bigint,
+  ) {
+    this.readCursor = firstCursor - 1n;
+    this.lastCursor = firstCursor - 1n;
+  }
+
+  /** Number of the item that comes next. */
+  get nextCursor(): bigint {
+    return this.lastCursor + 1n;
+  }
+
+  /** Whether everything was read, and nothing more comes. */
+  get isExhausted(): boolean {
+    return this.end !== undefined && this.readCursor === this.lastCursor;
+  }
+
+  /** Resolves when there is room again, or nothing is taken any more. */
+  async send(item: T, bytes: number): Promise<void> {
+    if (this.end !== undefined) return;
+    if (this.behind >= this.limits.most) {
+      this.fail(this.limits.onOverflow());
+      return;
+    }
+    this.kept.push({ item, bytes });
+    this.lastCursor += 1n;
+    this.wakeReader();
+    while (this.behind >= this.limits.limit && this.end === undefined) {
+      await new Promise<void>((resolve) => this.wakeProducers.push(resolve));
+    }
+  }
+
+  /** What is queued is still delivered. */
+  close(): void {
+    this.finish('closed');
+  }
+
+  /** What is queued is still delivered, then the reader's next step throws. */
+  fail(error: unknown): void {
+    this.finish({ error });
+  }
+
+  /** Items after `cursor`, to the end. @throws OUT_OF_RANGE / CURSOR_LOST when they are not kept any more, or were never there. */
+  read(cursor: bigint): AsyncGenerator<T, void, undefined> {
+    const firstKept = this.lastCursor - BigInt(this.kept.size) + 1n;
+    if (cursor + 1n < firstKept || cursor > this.lastCursor) {
+      throw new TroupeError(
+        'OUT_OF_RANGE',
+        'CURSOR_LOST',
+        `what follows cursor ${cursor} is not kept: there are ${firstKept} to ${this.lastCursor}`,
+      );
+    }
+    this.reader += 1;
+    // Whoever read before ends now.
+    this.wakeReader();
+    this.rewind(cursor, firstKept);
+    return this.follow(this.reader);
+  }
+
+  private get behind(): number {
+    return Number(this.lastCursor - this.readCursor);
+  }
+
+  private rewind(cursor: bigint, firstKept: bigint): void {
+    this.readCursor = cursor;
+    this.readBytes = 0;
+    const read = Number(cursor - firstKept + 1n);
+    for (let index = 0; index < read; index++) this.readBytes += this.kept.at(index)?.bytes ?? 0;
+  }
+
+  private async *follow(me: number): AsyncGenerator<T, void, undefined> {
+    for (;;) {
+      if (this.reader !== me) throw new TroupeError('ABORTED', 'TAKEN_OVER', 'another reader continues this stream');
+      if (this.readCursor < this.lastCursor) {
+        yield this.take();
+        continue;
+      }
+      if (this.end === 'closed') return;
+      if (this.end !== undefined) throw this.end.error;
+      await new Promise<void>((resolve) => {
+        this.wakeReader = resolve;
+      });
+    }
+  }
+
+  private take(): T {
+    const entry = this.kept.at(this.kept.size - this.behind) as Entry<T>;
+    this.readCursor += 1n;
+    this.readBytes += entry.bytes;
+    while (this.readBytes > this.limits.keepBytes && this.kept.size > this.behind) this.drop();
+    this.release();
+    return entry.item;
+  }
+
+  private drop(): void {
+    this.readBytes -= this.kept.shift()?.bytes ?? 0;
+  }
+
+  private finish(end: { readonly error: unknown } | 'closed'): void {
+    this.end ??= end;
+    this.wakeReader();
+    this.release();
+  }
+
+  private release(): void {
+    const waiting = this.wakeProducers;
+    this.wakeProducers = [];
+    for (const resolve of waiting) resolve();
+  }
+}

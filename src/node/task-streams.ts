@@ -1,0 +1,235 @@
+import type { Clock } from '../core/clock.js';
+import { TroupeError } from '../core/errors.js';
+import { ReplayQueue } from '../core/replay-queue.js';
+import type { RoutedStreamTaskResponse } from '../gen/troupe/internal/v1/routed.js';
+import type { TaskSink, Turn } from '../runtime/turn.js';
+import { encodeResult } from './result.js';
+
+/** Messages that a reader may be behind before the agent's `emit` waits. */
+const STREAM_BACKLOG = 16;
+/** Messages that an agent which does not wait for `emit` may be ahead of the reader before its stream fails. */
+const MAX_STREAM_BACKLOG = 256;
+/** Of each stream that can be resumed, so much of what was sent is kept: what two connections can hold, and a margin. */
+const REPLAY_BYTES = 1024 * 1024;
+/** Streams whose work has ended and that wait for a reader to come back; the oldest go first. */
+const MAX_ENDED = 1_000;
+/** What a message needs beside its payload. */
+const MESSAGE_BYTES = 64;
+
+type Event = NonNullable<RoutedStreamTaskResponse['event']>;
+
+/** A task that is streamed, whoever reads it. */
+export interface TaskStream {
+  readonly taskId: string;
+  readonly firstCursor: bigint;
+  /** How long it goes on without a reader; 0: not at all. */
+  readonly resumeWindowMs: number;
+  /** Hands the task to its agent. @throws when the agent does not take it. */
+  begin(sink: TaskSink): Turn;
+  /** The first message, once the agent works on it. */
+  routed(): Event;
+  /** The last message. @throws when the result cannot travel. */
+  result(turn: Turn, payload: Awaited<Turn['result']>): Pick<RoutedStreamTaskResponse, 'event' | 'load'>;
+}
+
+/**
+ * The streamed tasks of a node. A stream outlives its reader where the reader's connection was lost and its caller wants to come back; a
+ * reader that leaves ends the work.
+ */
+export class TaskStreams {
+  private readonly resumable = new Map<string, Session>();
+  private readonly ended = new Set<Session>();
+
+  constructor(private readonly clock: Clock) {}
+
+  /** Begins a task and gives its messages. @throws ALREADY_EXISTS / STREAM_EXISTS, what `begin` throws, or what the agent threw. */
+  async *open(stream: TaskStream, signal: AbortSignal): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
+    if (stream.resumeWindowMs > 0 && this.resumable.has(stream.taskId)) throw streamExists(stream.taskId);
+    const session = new Session(stream, this.clock, (over) => this.left(over));
+    if (stream.resumeWindowMs > 0) this.resumable.set(stream.taskId, session);
+    yield* session.read(stream.firstCursor - 1n, signal);
+  }
+
+  /** Goes on with a stream that was begun before. @throws NOT_FOUND / UNKNOWN_STREAM, OUT_OF_RANGE / CURSOR_LOST. */
+  async *resume(
+    taskId: string,
+    afterCursor: bigint,
+    signal: AbortSignal,
+  ): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
+    const session = this.resumable.get(taskId);
+    if (session === undefined) throw unknownStream(taskId);
+    this.ended.delete(session);
+    yield* session.read(afterCursor, signal);
+  }
+
+  /** Ends the waits of streams that nobody reads. */
+  close(): void {
+    for (const session of this.resumable.values()) session.close();
+    this.resumable.clear();
+  }
+
+  private left(session: Session): void {
+    if (session.isOver) {
+      if (this.resumable.get(session.taskId) === session) this.resumable.delete(session.taskId);
+      this.ended.delete(session);
+    } else if (session.hasEnded) {
+      this.ended.add(session);
+      const [oldest] = this.ended;
+      if (this.ended.size > MAX_ENDED) oldest?.close();
+    }
+  }
+}
+
+class Session {
+  readonly taskId: string;
+  private readonly queue: ReplayQueue<RoutedStreamTaskResponse>;
+  private readonly turn: Turn;
+  private readers = 0;
+  private announced = false;
+  private over = false;
+  private disarm: () => void = () => undefined;
+
+  constructor(
+    private readonly stream: TaskStream,
+    private readonly clock: Clock,
+    /** The last reader has left. */
+    private readonly onLeft: (session: Session) => void,
+  ) {
+    this.taskId = stream.taskId;
+    const keepBytes = stream.resumeWindowMs > 0 ? REPLAY_BYTES : 0;
+    this.queue = new ReplayQueue(
+      { limit: STREAM_BACKLOG, most: MAX_STREAM_BACKLOG, keepBytes, onOverflow: streamOverflow },
+      stream.firstCursor,
+    );
+    this.turn = stream.begin(this.sink());
+    void this.follow();
+  }
+
+  /** Nothing will be read any more. */
+  get isOver(): boolean {
+    return this.over;
+  }
+
+  /** Its work was begun and is done, and read to the end. */
+  get hasEnded(): boolean {
+    return this.announced && this.queue.isExhausted;
+  }
+
+  async *read(afterCursor: bigint, signal: AbortSignal): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
+    const messages = this.queue.read(afterCursor);
+    this.disarm();
+    this.readers += 1;
+    let left: 'connection lost' | 'gone' = 'gone';
+    const onAbort = () => {
+      if (isConnectionLost(signal)) left = 'connection lost';
+      else this.turn.cancel(signal.reason instanceof TroupeError ? signal.reason : cancelled());
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    try {
+      // Until the agent takes it from its mailbox, the task can be refused as one that has not started.
+      await Promise.race([this.turn.begins, this.turn.result]);
+      yield* messages;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      this.readers -= 1;
+      // Another reader may have come meanwhile.
+      if (this.readers === 0) this.leave(left);
+    }
+  }
+
+  /** Ends the wait for a reader. */
+  close(): void {
+    this.disarm();
+    this.over = true;
+    this.turn.cancel(new TroupeError('CANCELLED', 'CANCELLED', 'the reader of the stream has gone'));
+    this.onLeft(this);
+  }
+
+  private leave(how: 'connection lost' | 'gone'): void {
+    const { resumeWindowMs } = this.stream;
+    // Who has read to the end may not have received all of it: their connection may break after that.
+    if (resumeWindowMs > 0 && (how === 'connection lost' || this.hasEnded)) {
+      this.disarm = this.clock.after(resumeWindowMs, () => this.close());
+      this.onLeft(this);
+    } else this.close();
+  }
+
+  private sink(): TaskSink {
+    let sequence = 0n;
+    return {
+      chunk: (payload) => {
+        this.announce();
+        sequence += 1n;
+        return this.send({ $case: 'chunk', value: { sequence, payload: encodeResult(payload) } });
+      },
+      progress: (fraction, note) => {
+        this.announce();
+        return this.send({ $case: 'progress', value: { fraction, note } });
+      },
+    };
+  }
+
+  private async follow(): Promise<void> {
+    const { turn, queue, stream } = this;
+    void turn.begins.then(() => this.announce());
+    try {
+      const { event, load } = stream.result(turn, await turn.result);
+      this.announce();
+      void this.send(event, load);
+      queue.close();
+    } catch (error) {
+      queue.fail(error);
+    }
+  }
+
+  /** The first message, before any other. */
+  private announce(): void {
+    if (this.announced) return;
+    this.announced = true;
+    void this.send(this.stream.routed());
+  }
+
+  private send(event: RoutedStreamTaskResponse['event'], load?: RoutedStreamTaskResponse['load']): Promise<void> {
+    const bytes = event?.$case === 'chunk' || event?.$case === 'result' ? event.value.payload.length : 0;
+    return this.queue.send({ event, cursor: this.queue.nextCursor, load }, bytes + MESSAGE_BYTES);
+  }
+}
+
+function isConnectionLost({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason instanceof TroupeError && reason.reason === 'CONNECTION_LOST';
+}
+
+function cancelled(): TroupeError {
+  return new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled');
+}
+
+function streamExists(taskId: string): TroupeError {
+  return new TroupeError(
+    'ALREADY_EXISTS',
+    'STREAM_EXISTS',
+    `a stream of task "${taskId}" is open here; resume it, or choose another id`,
+    {
+      metadata: { task_id: taskId },
+    },
+  );
+}
+
+function unknownStream(taskId: string): TroupeError {
+  return new TroupeError(
+    'NOT_FOUND',
+    'UNKNOWN_STREAM',
+    `no stream of task "${taskId}" here: it has ended, or its window has passed`,
+    {
+      metadata: { task_id: taskId },
+    },
+  );
+}
+
+function streamOverflow(): TroupeError {
+  return new TroupeError(
+    'RESOURCE_EXHAUSTED',
+    'STREAM_OVERFLOW',
+    `the agent is ${MAX_STREAM_BACKLOG} chunks ahead of the reader: it must await ctx.emit() and ctx.progress()`,
+  );
+}

@@ -1,0 +1,40 @@
+import type { RoutedExecuteTaskResponse, RoutedRunResponse, RoutedTask } from '../gen/troupe/internal/v1/routed.js';
+import type { Call } from '../rpc/call.js';
+import type { Route } from '../upstream/route.js';
+import { orderTask, type TaskOrder } from './task-order.js';
+import {
+  defaultAnswer,
+  loadFromMessage,
+  orderContext,
+  requestFor,
+  type TasksDeps,
+  traceparentOf,
+  withFallbacks,
+} from './task-routing.js';
+
+const TOLD = { load: ({ load }: RoutedExecuteTaskResponse) => loadFromMessage(load) };
+
+/** Tasks.Run. */
+export async function runTask(deps: TasksDeps, given: RoutedTask | undefined, call: Call): Promise<RoutedRunResponse> {
+  deps.admission.admitCaller(call);
+  const context = orderContext(deps, call);
+  const order = orderTask(given, context);
+  const options = { deadlineMs: order.route.deadlineMs, traceparent: traceparentOf(deps, call) };
+  let current: Route<RoutedExecuteTaskResponse> | undefined;
+  call.onCancel((error) => current?.cancel(error));
+  const send = ({ task, route }: TaskOrder) => {
+    current = deps.router.route(
+      route,
+      (target, attempt) => deps.executor.execute(target, requestFor(deps, task, target, attempt), options),
+      TOLD,
+    );
+    // The caller may have gone while an earlier one was under way.
+    if (call.cancelled) current.cancel();
+    return current.run();
+  };
+  const done = await withFallbacks(deps, order, context, send);
+  if (done === undefined) return { result: defaultAnswer(deps, order) };
+  const { result } = done.value;
+  if (result === undefined || done.fallback === '') return { result };
+  return { result: { ...result, fallbackCapability: done.fallback } };
+}
