@@ -1,6 +1,6 @@
 import { invalidArgument, invalidFields, TroupeError } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
-import { NODE_SERVICE } from '../core/instance.js';
+import { AGENT_SERVICE, type Instance, NODE_SERVICE } from '../core/instance.js';
 import type { Target } from '../discovery/view.js';
 import {
   type RoutedRunStreamRequest,
@@ -120,7 +120,7 @@ export class StreamedTasks {
       reader.ended();
     } catch (error) {
       reader.ended();
-      throw error instanceof TroupeError && outcomeOf(error) === 'unknown' ? lostMidway(nodeId ?? '', error) : error;
+      throw error instanceof TroupeError && outcomeOf(error) === 'unknown' ? lostMidway(node.instance, error) : error;
     } finally {
       reader.leave();
     }
@@ -254,7 +254,7 @@ class Course {
     if (outcome !== 'unknown' || this.call.cancelled) throw error;
     const { idempotent, retry } = this.order.route;
     const again = idempotent && !this.hasChunks && this.tries < retry.maxAttempts && this.deps.router.mayRepeat(this.order.route);
-    if (!again) throw lostMidway(begun.stream.target.instance.nodeId, error);
+    if (!again) throw lostMidway(begun.stream.target.instance, error);
     return true;
   }
 
@@ -316,14 +316,12 @@ function unknownStream(taskId: string, nodeId: string | undefined): TroupeError 
   });
 }
 
-function lostMidway(nodeId: string, cause: TroupeError): TroupeError {
+function lostMidway({ service, id, nodeId }: Instance, cause: TroupeError): TroupeError {
+  const where = service === AGENT_SERVICE ? { agent_id: id, node_id: nodeId } : { node_id: id };
   return new TroupeError(
     'ABORTED',
     'OUTCOME_UNKNOWN',
-    `node "${nodeId}" was lost while an agent streamed the task: it may have run to its end`,
-    {
-      metadata: { node_id: nodeId },
-      cause,
-    },
+    `node "${where.node_id}" was lost while an agent streamed the task: it may have run to its end`,
+    { metadata: where, cause },
   );
 }

@@ -3,13 +3,15 @@ import { DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS } from '../../../src/core/deadline
 import { RoutedTask } from '../../../src/gen/troupe/internal/v1/routed.js';
 import { Strategy } from '../../../src/gen/troupe/v1/strategy.js';
 import { orderTask } from '../../../src/tasks/task-order.js';
+import { DEFAULT_RETRY } from '../../../src/upstream/route.js';
+import { NO_POLICY } from '../../../src/upstream/routing-policy.js';
 import { seededRandom } from '../../support/seeded-random.js';
 
 const NOW = Date.UTC(2026, 0, 1);
 const NEVER = Number.POSITIVE_INFINITY;
 
 function order(task: Parameters<typeof RoutedTask.fromPartial>[0], callDeadlineMs = NEVER) {
-  const context = { nowMs: NOW, callDeadlineMs, defaultStrategy: 'round_robin' as const, random: seededRandom(1) };
+  const context = { nowMs: NOW, callDeadlineMs, defaultStrategy: 'round_robin' as const, policy: NO_POLICY, random: seededRandom(1) };
   return orderTask(RoutedTask.fromPartial({ requiredCapabilities: ['x'], ...task }), context);
 }
 
@@ -26,7 +28,9 @@ describe('orderTask', () => {
       capabilities: ['x', 'y'],
       agentId: '',
       strategy: 'least_connections',
+      hash: undefined,
       idempotent: true,
+      retry: DEFAULT_RETRY,
       deadlineMs: NOW + DEFAULT_DEADLINE_MS,
     });
     expect(order({ id: 'mine', agentId: 'a', requiredCapabilities: [] })).toMatchObject({

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { TroupeError } from '../../../src/core/errors.js';
-import { ClusterView } from '../../../src/discovery/view.js';
+import type { Instance } from '../../../src/core/instance.js';
 import {
   type RoutedExecuteTaskRequest,
   RoutedExecuteTaskResponse,
@@ -12,13 +12,15 @@ import {
 } from '../../../src/gen/troupe/internal/v1/routed.js';
 import type { Call } from '../../../src/rpc/call.js';
 import type { ExecuteOptions, TaskExecutor } from '../../../src/tasks/executor.js';
+import type { TasksDeps } from '../../../src/tasks/task-routing.js';
 import { tasksService } from '../../../src/tasks/tasks-service.js';
-import { Destinations } from '../../../src/upstream/destinations.js';
-import { Router } from '../../../src/upstream/router.js';
+import { Admission } from '../../../src/upstream/admission.js';
+import { NO_POLICY, type RoutingPolicy } from '../../../src/upstream/routing-policy.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { agentOf } from '../discovery/instances.js';
 import { callOf } from '../registry/registry-rig.js';
+import { RouterRig } from '../upstream/rig.js';
 
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const LOST = new TroupeError('UNAVAILABLE', 'NODE_LOST', 'lost');
@@ -69,20 +71,32 @@ function done({ task, attempt }: RoutedExecuteTaskRequest): RoutedExecuteTaskRes
   return RoutedExecuteTaskResponse.fromPartial({ result: { taskId: task?.id ?? '', agentId: task?.agentId ?? '', attempt } });
 }
 
-let view = new ClusterView(new FakeClock());
+let rig = new RouterRig(new FakeClock(), []);
 
 function serviceOf(...ids: string[]) {
-  const clock = new FakeClock();
-  const random = seededRandom(3);
-  view = new ClusterView(clock);
-  view.reset(
+  return serviceWith(
     ids.map((id) => agentOf(id, ['work'])),
-    1n,
+    NO_POLICY,
   );
+}
+
+function serviceWith(instances: readonly Instance[], policy: RoutingPolicy) {
+  const clock = new FakeClock();
+  rig = new RouterRig(clock, instances);
+  const { view, router } = rig;
   const executor = new ScriptedExecutor();
-  const router = new Router({ destinations: new Destinations(view, random), clock, random });
   const state = { isolated: false };
-  const deps = { router, executor, clock, random, defaultStrategy: 'round_robin' as const, isIsolated: () => state.isolated };
+  const deps: TasksDeps = {
+    router,
+    executor,
+    view,
+    policy,
+    admission: new Admission(policy, clock),
+    clock,
+    random: seededRandom(3),
+    defaultStrategy: 'round_robin',
+    isIsolated: () => state.isolated,
+  };
   return { clock, executor, state, service: tasksService(deps) };
 }
 
@@ -107,7 +121,7 @@ const chunk = (sequence: bigint): RoutedStreamTaskResponse => ({
 });
 
 afterEach(() => {
-  for (const { key, load } of view.catalog.all()) expect([key, load.inFlight]).toEqual([key, 0]);
+  for (const { key, load } of rig.view.catalog.all()) expect([key, load.inFlight]).toEqual([key, 0]);
 });
 
 describe('Tasks.Run', () => {
@@ -248,7 +262,7 @@ describe('Tasks.RunStream', () => {
     await events.next();
     await events.next();
     await events.next();
-    expect(view.catalog.get({ service: 'agent', id: 'a' })?.load.inFlight).toBe(1);
+    expect(rig.target('a').load.inFlight).toBe(1);
     await events.return?.();
     expect(executor.left).toBe(1);
   });

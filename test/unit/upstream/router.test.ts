@@ -1,46 +1,38 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { StrategyName } from '../../../src/balancer/strategies.js';
 import { TroupeError } from '../../../src/core/errors.js';
 import type { Instance } from '../../../src/core/instance.js';
-import { ClusterView, type Target } from '../../../src/discovery/view.js';
-import { Destinations } from '../../../src/upstream/destinations.js';
-import { type Attempt, type RouteRequest, Router } from '../../../src/upstream/router.js';
+import type { Target } from '../../../src/discovery/view.js';
+import type { Attempt, RouteRequest } from '../../../src/upstream/route.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
-import { seededRandom } from '../../support/seeded-random.js';
 import { agentOf } from '../discovery/instances.js';
+import { RouterRig } from './rig.js';
 
 const clock = new FakeClock();
-let view = new ClusterView(clock);
+let rig = new RouterRig(clock, []);
 
-function routerTo(...agents: Instance[]): Router {
-  view = new ClusterView(clock);
-  view.reset(agents, 1n);
-  const random = seededRandom(1);
-  return new Router({ destinations: new Destinations(view, random), clock, random });
+function routerTo(...instances: Instance[]): RouterRig {
+  rig.health.close();
+  rig = new RouterRig(clock, instances);
+  return rig;
 }
 
 const agents = (...ids: string[]) => ids.map((id) => agentOf(id, ['work']));
-
-function request(more: Partial<RouteRequest> = {}): RouteRequest {
-  return {
-    capabilities: ['work'],
-    agentId: '',
-    strategy: 'round_robin' satisfies StrategyName,
-    idempotent: false,
-    deadlineMs: clock.now() + 30_000,
-    ...more,
-  };
-}
+const request = (more: Partial<RouteRequest> = {}): RouteRequest => rig.request(more);
 
 const NOT_CONNECTED = new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', 'refused', { metadata: { started: 'false' } });
 const FULL = new TroupeError('RESOURCE_EXHAUSTED', 'MAILBOX_FULL', 'full', { metadata: { started: 'false' }, retryAfterMs: 100 });
 const LOST = new TroupeError('UNAVAILABLE', 'UNAVAILABLE', 'Connection dropped');
 
+/** Tries that cannot be called off. */
+function trying<T>(work: (target: Target, attempt: number) => Promise<T>): Attempt<T> {
+  return (target, attempt) => ({ response: work(target, attempt), cancel: () => undefined });
+}
+
 /** Tries that fail as `outcomes` says, in turn, then succeed; and who was tried. */
 function attempts(...outcomes: (unknown | undefined)[]) {
   const tried: string[] = [];
   const numbers: number[] = [];
-  const attempt: Attempt<string> = async (target, number) => {
+  const attempt = trying(async (target, number) => {
     expect(target.load.inFlight).toBeGreaterThan(0);
     const outcome = outcomes[tried.length];
     tried.push(target.instance.id);
@@ -48,7 +40,7 @@ function attempts(...outcomes: (unknown | undefined)[]) {
     await settle();
     if (outcome !== undefined) throw outcome;
     return `by ${target.instance.id}`;
-  };
+  });
   return { tried, numbers, attempt };
 }
 
@@ -68,7 +60,8 @@ async function pass<T>(call: Promise<T>): Promise<T> {
 }
 
 afterEach(() => {
-  for (const target of view.catalog.all()) expect([target.key, target.load.inFlight]).toEqual([target.key, 0]);
+  for (const target of rig.view.catalog.all()) expect([target.key, target.load.inFlight]).toEqual([target.key, 0]);
+  rig.health.close();
   expect(clock.pending).toBe(0);
 });
 
@@ -110,7 +103,7 @@ describe('a task', () => {
     const router = routerTo(agentOf('a', ['work']), degraded);
     const { tried, attempt } = attempts();
     for (let i = 0; i < 4; i++) await router.route(request(), attempt);
-    view.apply([{ kind: 'put', instance: agentOf('a', ['work'], { status: 'stopping' }) }], 2n);
+    rig.put(agentOf('a', ['work'], { status: 'stopping' }));
     await router.route(request(), attempt);
     expect(tried).toEqual(['a', 'a', 'a', 'a', 'b']);
   });
@@ -119,10 +112,10 @@ describe('a task', () => {
     const router = routerTo(...agents('a'));
     const { tried, attempt } = attempts();
     await router.route(request(), attempt);
-    view.apply([{ kind: 'put', instance: agentOf('b', ['work']) }], 2n);
+    rig.put(agentOf('b', ['work']));
     await router.route(request(), attempt);
     await router.route(request(), attempt);
-    view.apply([{ kind: 'removed', key: { service: 'agent', id: 'a' } }], 3n);
+    rig.remove('agent', 'a');
     await router.route(request(), attempt);
     expect(new Set(tried.slice(1, 3))).toEqual(new Set(['a', 'b']));
     expect(tried[3]).toBe('b');
@@ -170,32 +163,32 @@ describe('a try that certainly did not start', () => {
 
   it('is not followed by another after the deadline', async () => {
     const router = routerTo(...agents('a', 'b'));
-    const late: Attempt<string> = async () => {
+    const late = trying<string>(async () => {
       await clock.advance(1_000);
       throw NOT_CONNECTED;
-    };
+    });
     await expect(router.route(request({ deadlineMs: clock.now() + 1_000 }), late)).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',
     });
   });
 
   it('is not repeated when the caller cancels during the pause', async () => {
-    const controller = new AbortController();
     const { tried, attempt } = attempts(NOT_CONNECTED);
-    const call = routerTo(...agents('a')).route(request(), attempt, () => controller.signal);
+    const route = routerTo(...agents('a')).router.route(request(), attempt);
+    const call = route.run();
     for (let i = 0; i < 5; i++) await settle();
     const reason = new TroupeError('CANCELLED', 'CANCELLED', 'gone');
-    controller.abort(reason);
+    route.cancel(reason);
     await expect(call).rejects.toBe(reason);
     expect(tried).toEqual(['a']);
   });
 
   it('ends when all agents are gone meanwhile, with what the last one said', async () => {
     const router = routerTo(...agents('a'));
-    const attempt: Attempt<string> = async () => {
-      view.apply([{ kind: 'removed', key: { service: 'agent', id: 'a' } }], 2n);
+    const attempt = trying<string>(async () => {
+      rig.remove('agent', 'a');
       throw NOT_CONNECTED;
-    };
+    });
     await expect(pass(router.route(request(), attempt))).rejects.toBe(NOT_CONNECTED);
   });
 });
@@ -285,31 +278,26 @@ describe('a task for one agent', () => {
 });
 
 describe('Destinations', () => {
-  const random = seededRandom(2);
-
   it('keep a picker while nobody that has the capabilities changes, in whatever order they are asked for', () => {
     routerTo(agentOf('a', ['x', 'y']), agentOf('b', ['x']), agentOf('c', ['z']));
-    const destinations = new Destinations(view, random);
+    const { destinations } = rig;
     const first = destinations.resolve(['x', 'y'], 'round_robin').picker;
     expect(destinations.resolve(['y', 'x'], 'round_robin').picker).toBe(first);
-    view.apply([{ kind: 'put', instance: agentOf('c', ['z'], { status: 'stopping' }) }], 2n);
+    rig.put(agentOf('c', ['z'], { status: 'stopping' }));
     expect(destinations.resolve(['x', 'y'], 'round_robin').picker).toBe(first);
-    view.apply([{ kind: 'put', instance: agentOf('b', ['x', 'y']) }], 3n);
+    rig.put(agentOf('b', ['x', 'y']));
     const second = destinations.resolve(['x', 'y'], 'round_robin');
     expect(second.picker).not.toBe(first);
-    expect(second.matching).toBe(2);
+    expect(second.members).toHaveLength(2);
     expect(destinations.resolve(['x', 'y'], 'random').picker).not.toBe(second.picker);
   });
 
   it('take turns evenly although the members change all the time', () => {
     routerTo(...agents('a', 'b', 'c', 'd'));
-    const destinations = new Destinations(view, random);
+    const { destinations } = rig;
     const counts = new Map<string, number>();
     for (let i = 0; i < 400; i++) {
-      view.apply(
-        [{ kind: 'put', instance: agentOf('z', ['work'], { status: i % 2 === 0 ? 'starting' : 'stopping' }) }],
-        BigInt(i + 2),
-      );
+      rig.put(agentOf('z', ['work'], { status: i % 2 === 0 ? 'starting' : 'stopping' }));
       const id = destinations.resolve(['work'], 'round_robin').picker.pick({})?.instance.id ?? 'none';
       counts.set(id, (counts.get(id) ?? 0) + 1);
     }
@@ -318,8 +306,8 @@ describe('Destinations', () => {
 
   it('know an agent by its id', () => {
     routerTo(...agents('a'));
-    const found: Target | undefined = new Destinations(view, random).agent('a');
+    const found: Target | undefined = rig.destinations.agent('a');
     expect(found?.instance.id).toBe('a');
-    expect(new Destinations(view, random).agent('b')).toBeUndefined();
+    expect(rig.destinations.agent('b')).toBeUndefined();
   });
 });
