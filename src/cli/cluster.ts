@@ -26,15 +26,18 @@ export function examples(...lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }
 
-/** Given to the command, to `troupe` before it, by TROUPE_ADDRESS, or the default. @throws UsageError when it is not host:port. */
+/** Given to the command, to one before it such as `troupe`, by TROUPE_ADDRESS, or the default. @throws UsageError when it is not host:port. */
 export function addressOf(io: CliIo, command: Command): string {
-  const own = command.opts<Partial<ClusterOptions>>().address;
-  const before = command.parent?.opts<Partial<ClusterOptions>>().address;
-  const address = own ?? before ?? (io.env.TROUPE_ADDRESS || DEFAULT_ADDRESS);
+  const address = givenAddress(command) ?? (io.env.TROUPE_ADDRESS || DEFAULT_ADDRESS);
   const [, port] = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:/]+):(\d{1,5})$/.exec(address) ?? [];
   if (port === undefined || Number(port) > 65_535)
     command.error(`address: "${address}" is not host:port, such as ${DEFAULT_ADDRESS}`);
   return address;
+}
+
+function givenAddress(command: Command | null): string | undefined {
+  if (command === null) return undefined;
+  return command.opts<Partial<ClusterOptions>>().address ?? givenAddress(command.parent);
 }
 
 /** What `work` gives with a client, which is closed afterwards. Ctrl-C ends it, and the command with 130. */

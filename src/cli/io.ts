@@ -17,6 +17,6 @@ export interface CliIo {
   readonly signal: AbortSignal;
   /** Of Troupe: what `--version` prints. */
   readonly version: string;
-  /** For ages; the system's when not given. */
+  /** For ages and pauses; the system's when not given. */
   readonly clock?: Clock;
 }

@@ -33,6 +33,14 @@ export function count(most: number): (text: string) => number {
   };
 }
 
+/** A number of 0 or more, such as 12.5. */
+export function amount(text: string): number {
+  const value = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || !Number.isFinite(value))
+    throw new InvalidArgumentError('It must be a number, such as 100 or 12.5.');
+  return value;
+}
+
 /** An id, a capability or a kind. */
 export function id(text: string): string {
   if (!isId(text)) throw new InvalidArgumentError(`It ${ID_RULE}.`);

@@ -7,6 +7,7 @@ import { drainCommand } from './commands/drain.js';
 import { healthCommand } from './commands/health.js';
 import { nodesCommand } from './commands/nodes.js';
 import { runCommand } from './commands/run.js';
+import { scaleCommand } from './commands/scale.js';
 import { statsCommand } from './commands/stats.js';
 import { undeployCommand } from './commands/undeploy.js';
 import { type ErrorFormat, EXIT, ExitError, exitCodeOf, printError, UsageError } from './errors.js';
@@ -18,7 +19,7 @@ export type RoleCommand = (program: Command) => void;
 type AddCommand = (program: Command, io: CliIo) => void;
 
 const GROUPS: readonly { readonly heading: string; readonly add: readonly AddCommand[] }[] = [
-  { heading: 'Look:', add: [nodesCommand, agentsCommand, statsCommand, healthCommand] },
+  { heading: 'Look:', add: [nodesCommand, agentsCommand, statsCommand, healthCommand, scaleCommand] },
   { heading: 'Change:', add: [deployCommand, undeployCommand, drainCommand] },
   { heading: 'Tasks:', add: [runCommand] },
   { heading: 'Any rpc:', add: [callCommand] },

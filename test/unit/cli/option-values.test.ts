@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { InvalidArgumentError } from 'commander';
-import { count, durationMs, entry, graceMs, id, ids, jsonObject, moreIds } from '../../../src/cli/option-values.js';
+import { amount, count, durationMs, entry, graceMs, id, ids, jsonObject, moreIds } from '../../../src/cli/option-values.js';
 
 describe('durationMs', () => {
   test.each([
@@ -20,6 +20,20 @@ describe('durationMs', () => {
 
   test('a grace time may be 0', () => {
     expect(graceMs('0s')).toBe(0);
+  });
+});
+
+describe('amount', () => {
+  test.each([
+    ['0', 0],
+    ['100', 100],
+    ['12.5', 12.5],
+  ])('reads %s', (text, value) => {
+    expect(amount(text)).toBe(value);
+  });
+
+  test.each(['', '-1', '.5', '1e3', '0x10', 'Infinity', 'many', '9'.repeat(400)])('refuses "%s"', (text) => {
+    expect(() => amount(text)).toThrow('It must be a number, such as 100 or 12.5.');
   });
 });
 

@@ -3,7 +3,7 @@ import { buildProgram, type RoleCommand, runCli } from '../../../src/cli/program
 import { TroupeError } from '../../../src/core/errors.js';
 import { CapturedIo } from './captured-io.js';
 
-const COMMANDS = ['nodes', 'agents', 'stats', 'deploy', 'undeploy', 'drain', 'run', 'call'];
+const COMMANDS = ['nodes', 'agents', 'stats', 'scale advise', 'deploy', 'undeploy', 'drain', 'run', 'call'];
 /** Nobody listens on port 1. */
 const NOBODY = '127.0.0.1:1';
 
@@ -23,9 +23,10 @@ describe('help', () => {
   });
 
   test.each(COMMANDS)('of %s has examples that name it, and its options', async (name) => {
+    const path = name.split(' ');
     for (const args of [
-      [name, '--help'],
-      ['help', name],
+      [...path, '--help'],
+      [...path.slice(0, -1), 'help', ...path.slice(-1)],
     ]) {
       const { code, io } = await run(args);
       expect(code).toBe(0);
@@ -124,10 +125,10 @@ describe('wrong usage ends with 2, one line that says what is wrong, and one tha
 describe('nobody at the address', () => {
   test.each(COMMANDS)('ends %s with 3 and a hint', async (name) => {
     const { code, io } = await run([
-      name,
+      ...name.split(' '),
       '--address',
       NOBODY,
-      ...(['nodes', 'agents', 'stats', 'call'].includes(name) ? [] : ['x']),
+      ...(['nodes', 'agents', 'stats', 'scale advise', 'call'].includes(name) ? [] : ['x']),
     ]);
     expect(code).toBe(3);
     expect(io.out).toBe('');
@@ -197,6 +198,9 @@ describe('role commands', () => {
 
   test('are the only ones besides those that talk to a cluster', () => {
     const program = buildProgram(new CapturedIo(), [failing(undefined)]);
-    expect(program.commands.map((command) => command.name())).toEqual(['node', ...COMMANDS]);
+    expect(program.commands.map((command) => command.name())).toEqual([
+      'node',
+      ...COMMANDS.map((name) => name.replace(/ .*/, '')),
+    ]);
   });
 });
