@@ -1,4 +1,4 @@
-import { TroupeError } from '../../../src/core/errors.js';
+import { abortError, TroupeError } from '../../../src/core/errors.js';
 import { InstanceStatus } from '../../../src/gen/troupe/v1/instance.js';
 import {
   DeregisterRequest,
@@ -32,7 +32,7 @@ export function callOf(signal: AbortSignal): Call {
       return signal.aborted;
     },
     onCancel: (callback) =>
-      signal.addEventListener('abort', () => callback(new TroupeError('CANCELLED', 'CANCELLED', 'gone')), { once: true }),
+      signal.addEventListener('abort', () => callback(abortError(signal)), { once: true }),
     header: () => undefined,
   };
 }

@@ -9,13 +9,16 @@ import {
   RoutedRunStreamRequest,
   type RoutedRunStreamResponse,
   type RoutedStreamTaskResponse,
+  RoutedTaskResult,
 } from '../../../src/gen/troupe/internal/v1/routed.js';
 import type { Call } from '../../../src/rpc/call.js';
+import { decodePayload } from '../../../src/rpc/codec/payload.js';
+import { durationFromMs } from '../../../src/rpc/codec/time.js';
 import type { ExecuteOptions, TaskExecutor } from '../../../src/tasks/executor.js';
 import type { TasksDeps } from '../../../src/tasks/task-routing.js';
 import { tasksService } from '../../../src/tasks/tasks-service.js';
 import { Admission } from '../../../src/upstream/admission.js';
-import { NO_POLICY, type RoutingPolicy } from '../../../src/upstream/routing-policy.js';
+import { NO_POLICY, parseRoutingPolicy, type RoutingPolicy } from '../../../src/upstream/routing-policy.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { agentOf } from '../discovery/instances.js';
@@ -100,10 +103,13 @@ function serviceWith(instances: readonly Instance[], policy: RoutingPolicy) {
   return { clock, executor, state, service: tasksService(deps) };
 }
 
-function calling(headers: Readonly<Record<string, string>> = {}): { readonly call: Call; readonly cancel: () => void } {
+function calling(
+  headers: Readonly<Record<string, string>> = {},
+  how = new TroupeError('CANCELLED', 'CANCELLED', 'gone'),
+): { readonly call: Call; readonly cancel: () => void } {
   const controller = new AbortController();
   const call: Call = Object.create(callOf(controller.signal), { header: { value: (name: string) => headers[name] } });
-  return { call, cancel: () => controller.abort(new TroupeError('CANCELLED', 'CANCELLED', 'gone')) };
+  return { call, cancel: () => controller.abort(how) };
 }
 
 const request = (more: object = {}) =>
@@ -174,6 +180,101 @@ describe('Tasks.Run', () => {
     fail(new TroupeError('CANCELLED', 'CANCELLED', 'called off'));
     await expect(running).rejects.toBeInstanceOf(TroupeError);
     expect(executor.asked).toHaveLength(1);
+  });
+});
+
+describe('a task that nobody takes', () => {
+  const policy = parseRoutingPolicy({
+    capabilities: {
+      work: { fallback: 'easy' },
+      easy: { defaultAnswer: { json: { sorry: true } } },
+      limited: { rateLimit: { perSecond: 1 }, fallback: 'easy' },
+    },
+  });
+  const REFUSE = () => Promise.reject(REFUSED);
+  const run = async (service: ReturnType<typeof serviceOf>['service'], more: object = {}) =>
+    ((await service.run(request(more), calling().call)) as RoutedRunResponse).result;
+
+  it('is done by its fallback, which is said', async () => {
+    const { service, executor } = serviceWith([agentOf('a', ['work']), agentOf('b', ['easy'])], policy);
+    executor.answers = [REFUSE];
+    expect(await run(service)).toMatchObject({ agentId: 'b', fallbackCapability: 'easy', defaultAnswer: false });
+    expect(await run(service, { requiredCapabilities: ['unknown'], fallbackCapability: 'work' })).toMatchObject({
+      agentId: 'a',
+      fallbackCapability: 'work',
+    });
+    expect(await run(service)).toMatchObject({ agentId: 'a', fallbackCapability: '' });
+  });
+
+  it('gets the default answer where no fallback takes it either', async () => {
+    const { service, executor } = serviceWith([agentOf('a', ['work'])], policy);
+    executor.answers = [REFUSE];
+    const result = await run(service);
+    expect(result).toMatchObject({ taskId: 'task-1', agentId: '', nodeId: '', defaultAnswer: true, state: 4 });
+    expect(decodePayload(result?.payload ?? Buffer.alloc(0))).toEqual({ kind: 'json', json: { sorry: true } });
+  });
+
+  it('ends with what it met itself where nothing stands for it', async () => {
+    const { service, executor } = serviceWith([agentOf('a', ['other'])], policy);
+    executor.answers = [REFUSE];
+    await expect(run(service, { requiredCapabilities: ['other'], fallbackCapability: 'nobody' })).rejects.toMatchObject({
+      reason: 'MAILBOX_FULL',
+    });
+  });
+
+  it('is not one that an agent failed, or may have done', async () => {
+    const { service, executor } = serviceWith([agentOf('a', ['work']), agentOf('b', ['easy'])], policy);
+    for (const [thrown, reason] of [
+      [new TroupeError('UNKNOWN', 'AGENT_ERROR', 'no'), 'AGENT_ERROR'],
+      [LOST, 'OUTCOME_UNKNOWN'],
+    ] as const) {
+      executor.answers = [() => Promise.reject(thrown)];
+      await expect(run(service)).rejects.toMatchObject({ reason });
+    }
+  });
+
+  it('goes to its fallback when the rate of its capability is used up; of a caller that has used up its own nothing is done', async () => {
+    const { service } = serviceWith([agentOf('a', ['limited']), agentOf('b', ['easy'])], policy);
+    const limited = { requiredCapabilities: ['limited'] };
+    expect(await run(service, limited)).toMatchObject({ agentId: 'a' });
+    expect(await run(service, limited)).toMatchObject({ agentId: 'b', fallbackCapability: 'easy' });
+    const strict = serviceWith([agentOf('a', ['work'])], parseRoutingPolicy({ callers: { batch: { perSecond: 0.5 } } }));
+    const send = () => strict.service.run(request(), calling({ 'troupe-caller': 'batch' }).call);
+    await send();
+    await expect(send()).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      reason: 'RATE_LIMITED',
+      retryAfterMs: 2_000,
+      violations: [{ field: 'caller:batch' }],
+    });
+    await strict.service.run(request(), calling().call);
+    await expect(strict.service.run(request(), calling({ 'troupe-caller': 'No/Name' }).call)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      violations: [{ field: 'troupe-caller' }],
+    });
+  });
+
+  it('that is streamed is done by its fallback, or answered by default, as well', async () => {
+    const { service, executor } = serviceWith([agentOf('a', ['work']), agentOf('b', ['easy'])], policy);
+    executor.streams = [
+      () => {
+        throw REFUSED;
+      },
+      async function* () {
+        yield routedEvent('b');
+        yield { event: { $case: 'result', value: RoutedTaskResult.fromPartial({ agentId: 'b' }) }, cursor: 3n, load: undefined };
+      },
+    ];
+    const events = async () => {
+      const got: (RoutedTaskResult | string | undefined)[] = [];
+      for await (const { event } of service.runStream(streamRequest(), calling().call) as AsyncIterable<RoutedRunStreamResponse>)
+        got.push(event?.event?.$case === 'result' ? event.event.value : event?.event?.$case);
+      return got;
+    };
+    expect(await events()).toMatchObject(['accepted', 'routed', { agentId: 'b', fallbackCapability: 'easy' }]);
+    rig.remove('agent', 'a');
+    rig.remove('agent', 'b');
+    expect(await events()).toMatchObject(['accepted', { defaultAnswer: true }]);
   });
 });
 
@@ -284,5 +385,107 @@ describe('Tasks.RunStream', () => {
     cancel();
     await expect(next).rejects.toBeInstanceOf(TroupeError);
     expect(executor.left).toBe(1);
+  });
+
+  const result = (cursor: bigint): RoutedStreamTaskResponse => ({
+    event: { $case: 'result', value: RoutedTaskResult.fromPartial({ agentId: 'b' }) },
+    cursor,
+    load: undefined,
+  });
+
+  it('begins anew elsewhere when its node is lost before the first chunk, if it is idempotent', async () => {
+    const { service, executor } = serviceOf('a', 'b');
+    executor.streams = [
+      async function* () {
+        yield { ...routedEvent('a'), cursor: 2n };
+        throw LOST;
+      },
+      async function* () {
+        yield { ...routedEvent('b'), cursor: 3n };
+        yield result(4n);
+      },
+    ];
+    const task = { id: 'task-1', requiredCapabilities: ['work'], idempotent: true };
+    const call = calling().call;
+    const events = service.runStream(RoutedRunStreamRequest.fromPartial({ task }), call)[Symbol.asyncIterator]();
+    expect(await kinds(events as AsyncIterator<RoutedRunStreamResponse>)).toEqual(['1 accepted', '2 routed', '3 routed', '4 result']);
+    expect(executor.asked.map(({ attempt }) => attempt)).toEqual([1, 2]);
+  });
+
+  it('does not begin anew after a chunk', async () => {
+    const { service, executor } = serviceOf('a', 'b');
+    executor.streams = [
+      async function* () {
+        yield routedEvent('a');
+        yield chunk(1n);
+        throw LOST;
+      },
+    ];
+    const task = { id: 'task-1', requiredCapabilities: ['work'], idempotent: true };
+    const events = service.runStream(RoutedRunStreamRequest.fromPartial({ task }), calling().call)[Symbol.asyncIterator]();
+    await expect(kinds(events as AsyncIterator<RoutedRunStreamResponse>)).rejects.toMatchObject({ reason: 'OUTCOME_UNKNOWN' });
+  });
+
+  it('counts against an agent when it fails, though it began', async () => {
+    const { service, executor } = serviceOf('a', 'b', 'c', 'd');
+    const failing = async function* () {
+      yield routedEvent('a');
+      throw new TroupeError('UNKNOWN', 'AGENT_ERROR', 'no');
+    };
+    for (let n = 0; n < 20; n++) {
+      executor.streams = [failing];
+      await kinds(open(service, calling().call)).catch(() => undefined);
+    }
+    expect(rig.transitions.filter((each) => each.endsWith('healthy > ejected'))).toHaveLength(2);
+  });
+
+  it('is held for a caller whose connection was lost, and called off when its window has passed', async () => {
+    const { service, executor, clock } = serviceOf('a');
+    const seen: AbortSignal[] = [];
+    executor.streams = [
+      async function* (signal) {
+        seen.push(signal);
+        yield routedEvent('a');
+        yield chunk(1n);
+        await new Promise<void>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      },
+    ];
+    const { call, cancel } = calling({}, new TroupeError('CANCELLED', 'CONNECTION_LOST', 'lost'));
+    const request = RoutedRunStreamRequest.fromPartial({
+      task: { id: 'task-1', requiredCapabilities: ['work'] },
+      resumeWindow: durationFromMs(5_000),
+    });
+    const events = service.runStream(request, call)[Symbol.asyncIterator]();
+    await events.next();
+    await events.next();
+    cancel();
+    await events.return?.();
+    await settle();
+    expect(seen[0]?.aborted).toBe(false);
+    expect(rig.target('a').load.inFlight).toBe(0);
+    await clock.advance(5_000);
+    expect(seen[0]?.aborted).toBe(true);
+  });
+
+  it.each([
+    ['a window that is too long', { task: { requiredCapabilities: ['work'] }, resumeWindow: durationFromMs(300_001) }, 'resume_window'],
+    ['both a task and where to resume', { task: { requiredCapabilities: ['work'] }, resume: { taskId: 'task-1' } }, 'task'],
+    ['no id of what to resume', { resume: { taskId: '' } }, 'resume.task_id'],
+    ['no node', { resume: { taskId: 'task-1', nodeId: '../x' } }, 'resume.node_id'],
+  ])('with %s is refused', async (_what, given, field) => {
+    const { service } = serviceOf('a');
+    const read = async () => {
+      const events = service.runStream(RoutedRunStreamRequest.fromPartial(given), calling().call);
+      for await (const _event of events);
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field }] });
+  });
+
+  it('that nobody knows is NOT_FOUND', async () => {
+    const { service } = serviceOf('a');
+    for (const nodeId of ['', 'nowhere']) {
+      const events = service.runStream(RoutedRunStreamRequest.fromPartial({ resume: { taskId: 'task-1', nodeId } }), calling().call);
+      await expect(events[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'NOT_FOUND', reason: 'UNKNOWN_STREAM' });
+    }
   });
 });
