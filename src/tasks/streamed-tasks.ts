@@ -84,7 +84,7 @@ export class StreamedTasks {
         }
       }
     } finally {
-      course.leave();
+      await course.leave();
     }
   }
 
@@ -122,7 +122,7 @@ export class StreamedTasks {
       reader.ended();
       throw error instanceof TroupeError && outcomeOf(error) === 'unknown' ? lostMidway(node.instance, error) : error;
     } finally {
-      reader.leave();
+      await reader.leave();
     }
   }
 
@@ -171,15 +171,15 @@ class Reader {
   }
 
   /** Nobody reads any more. */
-  leave(): void {
+  async leave(): Promise<void> {
     if (this.over) return;
-    if (this.lost) this.deps.clock.after(this.windowMs, () => this.end());
-    else this.end();
+    if (this.lost) this.deps.clock.after(this.windowMs, () => void this.end());
+    else await this.end();
   }
 
-  private end(): void {
+  private async end(): Promise<void> {
     this.controller.abort(new TroupeError('CANCELLED', 'CANCELLED', 'the reader of the stream has gone'));
-    this.events?.return?.().then(undefined, () => undefined);
+    await this.events?.return?.().catch(() => undefined);
   }
 }
 
@@ -258,11 +258,11 @@ class Course {
     return true;
   }
 
-  leave(): void {
+  leave(): Promise<void> {
     // Its caller has gone while it ran, or nothing is left to account.
     this.begun?.release(ABANDONED);
     this.begun = undefined;
-    this.reader.leave();
+    return this.reader.leave();
   }
 
   private send({ task, route }: TaskOrder): Promise<Begun> {

@@ -25,6 +25,8 @@ interface Known extends Destination {
   catalog: Catalog<Target>;
   /** The catalog's lists from which it was built: as long as these are the same arrays, so are the members. */
   readonly lists: readonly (readonly Target[])[];
+  /** Those of the members that get tasks. */
+  readonly targets: readonly Target[];
   /** Of the health table, when it was built. */
   readonly healthRevision: number;
   /** Monotonic: until then, changes of health alone do not have it built anew. */
@@ -102,7 +104,8 @@ export class Destinations {
     const members = sameLists ? before.members : intersection(lists, capabilities);
     const { targets, panic } = eligible(members, health);
     const memory = before?.memory ?? { turn: randomInt(random, MAX_FIRST_TURN) };
-    const picker = this.builders[strategy](targets, { random, clock, memory, members });
+    const isSame = sameLists && isEqual(targets, before.targets);
+    const picker = isSame ? before.picker : this.builders[strategy](targets, { random, clock, memory, members });
     const endedAtMs = clock.monotonicMs();
     const destination: Known = {
       picker,
@@ -111,6 +114,7 @@ export class Destinations {
       retries: before?.retries ?? new RetryBudget(RETRY_BUDGET, clock),
       catalog,
       lists,
+      targets,
       healthRevision: health.revision,
       keepUntilMs: endedAtMs + (endedAtMs - startedAtMs) * (BUILD_SHARE - 1),
       memory,
@@ -150,6 +154,10 @@ function eligible(
   const well = serving.filter((target) => health.isUsable(target));
   if (well.length >= serving.length * PANIC_BELOW) return { targets: well, panic: false };
   return { targets: serving.filter((target) => !health.isShut(target)), panic: true };
+}
+
+function isEqual(a: readonly Target[], b: readonly Target[]): boolean {
+  return a === b || (a.length === b.length && a.every((target, index) => target === b[index]));
 }
 
 function servingOf(members: readonly Target[]): readonly Target[] {

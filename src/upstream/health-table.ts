@@ -82,6 +82,8 @@ interface AgentRecord extends Watched {
   /** How often it was ejected lately: grows with each ejection, falls with each interval without one. */
   ejections: number;
   ejection: SetAside | undefined;
+  /** When its last ejection ended. */
+  backSinceMs: number;
   circuit: (SetAside & { readonly kind: 'open' }) | undefined;
 }
 
@@ -280,6 +282,7 @@ export class HealthTable {
       inARow: 0,
       ejections: 0,
       ejection: undefined,
+      backSinceMs: Number.NEGATIVE_INFINITY,
       circuit: undefined,
     };
     // A call that ends after its agent has gone must not bring it back.
@@ -329,7 +332,8 @@ export class HealthTable {
 
   /** Compares the success rates of agents that offer the same. */
   private sweep(): void {
-    this.sweptAtMs = this.deps.clock.monotonicMs();
+    const nowMs = this.deps.clock.monotonicMs();
+    this.sweptAtMs = nowMs;
     const groups = new Map<string, AgentRecord[]>();
     for (const record of this.touched) {
       const like = record.instance.capabilities.join(' ');
@@ -344,7 +348,8 @@ export class HealthTable {
     for (const record of this.touched) {
       record.successes = 0;
       record.failures = 0;
-      if (record.ejection === undefined && record.ejections > 0) record.ejections -= 1;
+      const isBack = record.ejection === undefined && nowMs - record.backSinceMs >= this.policy.intervalMs;
+      if (isBack && record.ejections > 0) record.ejections -= 1;
     }
     this.touched.clear();
   }
@@ -380,6 +385,7 @@ export class HealthTable {
     const nowMs = clock.monotonicMs();
     if (record.kind === 'agent' && record.ejection !== undefined && record.ejection.untilMs <= nowMs) {
       record.ejection = undefined;
+      record.backSinceMs = nowMs;
       this.countEjected(record, -1);
     }
     const before = record.state;

@@ -4,7 +4,7 @@ import { type FieldViolation, invalidFields } from '../core/errors.js';
 import { ID_PATTERN, ID_RULE } from '../core/ids.js';
 import type { Json } from '../core/json.js';
 import { type Payload, toPayload } from '../core/payload.js';
-import type { RateLimit } from '../resilience/rate-limiter.js';
+import type { RateLimit } from '../resilience/token-bucket.js';
 import { encodePayload } from '../rpc/codec/payload.js';
 
 /** What a router does with tasks, by what they need and by who sends them. */
@@ -80,6 +80,8 @@ const schema = z.strictObject({
 
 /** Reads a policy as it stands in a file. @throws INVALID_ARGUMENT naming every wrong field as `policy.…`, fallbacks that loop among them. */
 export function parseRoutingPolicy(input: unknown): RoutingPolicy {
+  const forbidden = prototypeKeys(input, 'policy');
+  if (forbidden.length > 0) throw invalidFields(forbidden);
   const parsed = schema.safeParse(input);
   if (!parsed.success) throw invalidFields(parsed.error.issues.flatMap(violationsOf));
   const { capabilities = {}, perCaller, callers = {} } = parsed.data;
@@ -154,6 +156,14 @@ function loops({ capabilities }: RoutingPolicy): FieldViolation[] {
     }
   }
   return violations;
+}
+
+/** A key that is none: readers of objects lose it in silence. */
+function prototypeKeys(value: unknown, at: string): FieldViolation[] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) =>
+    key === '__proto__' ? [{ field: `${at}.${key}`, description: 'is not a name' }] : prototypeKeys(item, `${at}.${key}`),
+  );
 }
 
 function violationsOf(issue: z.core.$ZodIssue): FieldViolation[] {

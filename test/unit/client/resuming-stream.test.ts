@@ -66,7 +66,10 @@ describe('a stream whose connection breaks', () => {
 
   it('ends with OUTCOME_UNKNOWN when that takes longer than its window', async () => {
     const { read } = script([event(1n, 'accepted'), DROPPED]);
-    await expect(read({ unreachable: 1_000, windowMs: 50 })).rejects.toMatchObject({ code: 'ABORTED', reason: 'OUTCOME_UNKNOWN' });
+    await expect(read({ unreachable: 1_000, windowMs: 50 })).rejects.toMatchObject({
+      code: 'ABORTED',
+      reason: 'OUTCOME_UNKNOWN',
+    });
   });
 
   it('ends with OUTCOME_UNKNOWN when nobody knows it any more, or begins anew where it is idempotent and gave nothing yet', async () => {
@@ -78,7 +81,14 @@ describe('a stream whose connection breaks', () => {
       );
     await expect(streams().read()).rejects.toMatchObject({ reason: 'OUTCOME_UNKNOWN' });
     const again = streams();
-    expect(await again.read({ idempotent: true })).toEqual(['1 accepted', '2 routed', '1 accepted', '2 routed', '3 chunk', '4 result']);
+    expect(await again.read({ idempotent: true })).toEqual([
+      '1 accepted',
+      '2 routed',
+      '1 accepted',
+      '2 routed',
+      '3 chunk',
+      '4 result',
+    ]);
     expect(again.opened[2]).toBeUndefined();
     const half = script([event(1n, 'accepted'), event(2n, 'routed'), event(3n, 'chunk'), DROPPED], [UNKNOWN_STREAM]);
     await expect(half.read({ idempotent: true })).rejects.toMatchObject({ reason: 'OUTCOME_UNKNOWN' });

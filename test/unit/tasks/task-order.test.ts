@@ -11,7 +11,13 @@ const NOW = Date.UTC(2026, 0, 1);
 const NEVER = Number.POSITIVE_INFINITY;
 
 function order(task: Parameters<typeof RoutedTask.fromPartial>[0], callDeadlineMs = NEVER) {
-  const context = { nowMs: NOW, callDeadlineMs, defaultStrategy: 'round_robin' as const, policy: NO_POLICY, random: seededRandom(1) };
+  const context = {
+    nowMs: NOW,
+    callDeadlineMs,
+    defaultStrategy: 'round_robin' as const,
+    policy: NO_POLICY,
+    random: seededRandom(1),
+  };
   return orderTask(RoutedTask.fromPartial({ requiredCapabilities: ['x'], ...task }), context);
 }
 
@@ -80,7 +86,13 @@ describe('orderTask', () => {
     expect(() => order({ id: '!', agentId: '!' })).toThrow(
       expect.objectContaining({ violations: ['task.id', 'task.agent_id'].map((field) => expect.objectContaining({ field })) }),
     );
-    const context = { nowMs: NOW, callDeadlineMs: NEVER, defaultStrategy: 'random' as const, random: seededRandom(1) };
+    const context = {
+      nowMs: NOW,
+      callDeadlineMs: NEVER,
+      defaultStrategy: 'random' as const,
+      policy: NO_POLICY,
+      random: seededRandom(1),
+    };
     expect(() => orderTask(undefined, context)).toThrow(
       expect.objectContaining({ violations: [expect.objectContaining({ field: 'task' })] }),
     );

@@ -408,7 +408,12 @@ describe('Tasks.RunStream', () => {
     const task = { id: 'task-1', requiredCapabilities: ['work'], idempotent: true };
     const call = calling().call;
     const events = service.runStream(RoutedRunStreamRequest.fromPartial({ task }), call)[Symbol.asyncIterator]();
-    expect(await kinds(events as AsyncIterator<RoutedRunStreamResponse>)).toEqual(['1 accepted', '2 routed', '3 routed', '4 result']);
+    expect(await kinds(events as AsyncIterator<RoutedRunStreamResponse>)).toEqual([
+      '1 accepted',
+      '2 routed',
+      '3 routed',
+      '4 result',
+    ]);
     expect(executor.asked.map(({ attempt }) => attempt)).toEqual([1, 2]);
   });
 
@@ -468,7 +473,11 @@ describe('Tasks.RunStream', () => {
   });
 
   it.each([
-    ['a window that is too long', { task: { requiredCapabilities: ['work'] }, resumeWindow: durationFromMs(300_001) }, 'resume_window'],
+    [
+      'a window that is too long',
+      { task: { requiredCapabilities: ['work'] }, resumeWindow: durationFromMs(300_001) },
+      'resume_window',
+    ],
     ['both a task and where to resume', { task: { requiredCapabilities: ['work'] }, resume: { taskId: 'task-1' } }, 'task'],
     ['no id of what to resume', { resume: { taskId: '' } }, 'resume.task_id'],
     ['no node', { resume: { taskId: 'task-1', nodeId: '../x' } }, 'resume.node_id'],
@@ -484,7 +493,10 @@ describe('Tasks.RunStream', () => {
   it('that nobody knows is NOT_FOUND', async () => {
     const { service } = serviceOf('a');
     for (const nodeId of ['', 'nowhere']) {
-      const events = service.runStream(RoutedRunStreamRequest.fromPartial({ resume: { taskId: 'task-1', nodeId } }), calling().call);
+      const events = service.runStream(
+        RoutedRunStreamRequest.fromPartial({ resume: { taskId: 'task-1', nodeId } }),
+        calling().call,
+      );
       await expect(events[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'NOT_FOUND', reason: 'UNKNOWN_STREAM' });
     }
   });

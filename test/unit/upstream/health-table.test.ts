@@ -43,7 +43,13 @@ describe('an agent', () => {
     expect(health.isUsable(rig.target('a0'))).toBe(false);
     expect(health.isShut(rig.target('a0'))).toBe(false);
     expect([...health.unhealthy()]).toMatchObject([
-      { id: 'a0', nodeId: 'node-1', kind: 'ejected', reason: '5 failures in a row, the last: AGENT_ERROR', untilMs: clock.now() + 10_000 },
+      {
+        id: 'a0',
+        nodeId: 'node-1',
+        kind: 'ejected',
+        reason: '5 failures in a row, the last: AGENT_ERROR',
+        untilMs: clock.now() + 10_000,
+      },
     ]);
     await clock.advance(10_000);
     expect(transitions).toEqual(['a0: healthy > ejected', 'a0: ejected > healthy']);

@@ -35,7 +35,17 @@ describe('an instance', () => {
   });
 
   it('is usable, set aside, or shut', () => {
-    const kinds = ['healthy', 'degraded', 'probation', 'suspect', 'ejected', 'circuit_open', 'draining', 'starting', 'gone'] as const;
+    const kinds = [
+      'healthy',
+      'degraded',
+      'probation',
+      'suspect',
+      'ejected',
+      'circuit_open',
+      'draining',
+      'starting',
+      'gone',
+    ] as const;
     expect(kinds.filter(isUsable)).toEqual(['healthy', 'degraded', 'probation']);
     expect(kinds.filter(isShut)).toEqual(['circuit_open', 'draining', 'starting', 'gone']);
   });

@@ -31,7 +31,11 @@ describe('a routing policy', () => {
     expect(policy.perCaller).toEqual({ perSecond: 0.5, burst: 1 });
     expect(policy.callers.get('batch')).toEqual({ perSecond: 10, burst: 100 });
     const inference = policy.capabilities.get('inference');
-    expect(inference).toMatchObject({ strategy: 'peak_ewma', rateLimit: { perSecond: 50, burst: 50 }, fallback: 'small-inference' });
+    expect(inference).toMatchObject({
+      strategy: 'peak_ewma',
+      rateLimit: { perSecond: 50, burst: 50 },
+      fallback: 'small-inference',
+    });
     expect(decodePayload(inference?.defaultAnswer ?? Buffer.alloc(0))).toEqual({ kind: 'json', json: { label: null } });
     expect(decodePayload(policy.capabilities.get('greeting')?.defaultAnswer ?? Buffer.alloc(0))).toEqual({
       kind: 'text',
@@ -44,7 +48,11 @@ describe('a routing policy', () => {
     ['no object', 'x', ['policy']],
     ['a rate of 0', { perCaller: { perSecond: 0 } }, ['policy.perCaller.perSecond']],
     ['a negative rate', { callers: { a: { perSecond: -1 } } }, ['policy.callers.a.perSecond']],
-    ['a burst of 0', { capabilities: { x: { rateLimit: { perSecond: 1, burst: 0 } } } }, ['policy.capabilities.x.rateLimit.burst']],
+    [
+      'a burst of 0',
+      { capabilities: { x: { rateLimit: { perSecond: 1, burst: 0 } } } },
+      ['policy.capabilities.x.rateLimit.burst'],
+    ],
     ['an unknown strategy', { capabilities: { x: { strategy: 'best' } } }, ['policy.capabilities.x.strategy']],
     ['a field that is none', { capabilities: { x: { fallbak: 'y' } } }, ['policy.capabilities.x.fallbak']],
     ['a name that is none', { capabilities: { 'X/Y': {} } }, ['policy.capabilities.X/Y']],
@@ -58,7 +66,15 @@ describe('a routing policy', () => {
     ],
     [
       'too many fallbacks in a row',
-      { capabilities: { a: { fallback: 'b' }, b: { fallback: 'c' }, c: { fallback: 'd' }, d: { fallback: 'e' }, e: { fallback: 'f' } } },
+      {
+        capabilities: {
+          a: { fallback: 'b' },
+          b: { fallback: 'c' },
+          c: { fallback: 'd' },
+          d: { fallback: 'e' },
+          e: { fallback: 'f' },
+        },
+      },
       ['policy.capabilities.a.fallback'],
     ],
   ])('with %s is refused, naming the field', (_what, input, fields) => {
@@ -66,7 +82,9 @@ describe('a routing policy', () => {
   });
 
   it('says how fallbacks loop', () => {
-    expect(() => parseRoutingPolicy({ capabilities: { x: { fallback: 'y' }, y: { fallback: 'x' } } })).toThrow('loops: x → y → x');
+    expect(() => parseRoutingPolicy({ capabilities: { x: { fallback: 'y' }, y: { fallback: 'x' } } })).toThrow(
+      'loops: x → y → x',
+    );
   });
 
   it('does not take keys of objects for names', () => {
@@ -82,7 +100,7 @@ describe('the fallbacks of a task', () => {
 
   it.each([
     ['its own, then what the policy has for that', ['other'], 'small', ['small', 'tiny']],
-    ["those of the policy for the first of its capabilities that has one", ['other', 'big'], '', ['small', 'tiny']],
+    ['those of the policy for the first of its capabilities that has one', ['other', 'big'], '', ['small', 'tiny']],
     ['its own before that of the policy', ['big'], 'tiny', ['tiny']],
     ['none', ['other'], '', []],
   ])('are %s', (_what, required, own, expected) => {
