@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { TroupeError } from '../../../src/core/errors.js';
+import { fenceMarginMs } from '../../../src/core/fence.js';
 import type { Instance, InstanceKey } from '../../../src/core/instance.js';
-import { fenceMarginMs, Membership } from '../../../src/discovery/membership.js';
+import { Membership } from '../../../src/discovery/membership.js';
 import { RegistrySession } from '../../../src/discovery/registry-session.js';
 import { InstanceStatus as Status } from '../../../src/gen/troupe/v1/instance.js';
 import { eventually } from '../../support/eventually.js';
@@ -270,15 +271,5 @@ describe('Membership', () => {
     await stop();
     await registry.rig.store.leases.revoke(1n);
     await eventually(() => expect(registry.rig.clock.pending).toBeLessThanOrEqual(before + 1));
-  });
-});
-
-describe('fenceMarginMs', () => {
-  it.each([
-    [2_000, 500],
-    [10_000, 1_000],
-    [600_000, 60_000],
-  ])('of %d ms is %d ms', (ttlMs, marginMs) => {
-    expect(fenceMarginMs(ttlMs)).toBe(marginMs);
   });
 });
