@@ -18,18 +18,20 @@ export class HealthChecks implements NodeChecks {
 
   constructor(private readonly clock: Clock) {}
 
-  /** Undefined where the check was called off. */
+  /** Undefined where the check was called off, also by `forget`. */
   async check(address: string, timeoutMs: number, signal: AbortSignal): Promise<ProbeOutcome | undefined> {
     if (signal.aborted) return undefined;
+    let client: RawClient | undefined;
     let cancel: () => void = () => undefined;
     try {
-      const call = this.client(address).unary(CHECK, REQUEST, { deadlineMs: this.clock.now() + timeoutMs });
+      client = this.client(address);
+      const call = client.unary(CHECK, REQUEST, { deadlineMs: this.clock.now() + timeoutMs });
       cancel = call.cancel;
       signal.addEventListener('abort', cancel, { once: true });
       const { status } = HealthCheckResponse.decode(await call.response);
       return status === ServingStatus.SERVING ? PASSED : { kind: 'missed', miss: 'not_serving' };
     } catch (error) {
-      return outcomeOf(error);
+      return this.clients.get(address) === client ? outcomeOf(error) : undefined;
     } finally {
       signal.removeEventListener('abort', cancel);
     }

@@ -67,7 +67,7 @@ function reasonOf(miss: Miss, { misses, timeoutMs }: ProbePolicy): string {
     case 'unreachable':
       return `not reached by ${checks}`;
     case 'not_serving':
-      return `not serving, said to ${checks}`;
+      return `answered NOT_SERVING to ${checks}`;
     default:
       return assertNever(miss);
   }

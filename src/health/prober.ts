@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { messageOf } from '../core/errors.js';
@@ -94,7 +95,10 @@ export class Prober {
     private readonly deps: ProberDeps,
     private readonly term: Term,
     private readonly policy: ProbePolicy = DEFAULT_PROBES,
-  ) {}
+  ) {
+    // Each check under way listens: they are bounded, and no leak that Node should warn of.
+    setMaxListeners(MAX_CHECKS_AT_ONCE + MAX_WRITES_AT_ONCE + 10, term.signal);
+  }
 
   /** Until the term ends. */
   async run(): Promise<void> {
