@@ -38,9 +38,9 @@ export function countProbes(states: Iterable<ProbeState>): ProbeCounts {
 
 /**
  * Whether more than half of the nodes fail together. Then it is more likely the prober that is cut off, and whatever it wrote would take
- * the whole cluster out of service: it writes nothing new, as Eureka's self-preservation keeps its instances and Kubernetes'
- * node controller stops evicting in a zone of which 55 % are unhealthy. Nodes that missed one check count already: those that are cut
- * off together reach their second miss one after another, and the first of them must be held back, too.
+ * the whole cluster out of service: it writes nothing new, as Eureka's self-preservation keeps its instances and Kubernetes' node
+ * controller slows or stops evictions where 55 % of a zone, and at least three nodes, are unhealthy. Nodes that missed one check
+ * count already: those that are cut off together reach their second miss one after another, and the first of them must be held back, too.
  */
 export function isMassFailure({ probed, missing }: ProbeCounts): boolean {
   return probed >= FEWEST_FOR_MASS_FAILURE && missing * 2 > probed;
