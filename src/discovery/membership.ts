@@ -2,9 +2,10 @@ import { delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
 import { EventQueue } from '../core/event-queue.js';
+import { fenceMarginMs } from '../core/fence.js';
 import { type Instance, type InstanceKey, type InstanceStatus, instanceKeyText } from '../core/instance.js';
 import type { Random } from '../core/random.js';
-import type { KeepAliveRequest } from '../gen/troupe/v1/registry.js';
+import type { KeepAliveRequest, MemberReport } from '../gen/troupe/v1/registry.js';
 import { backoffMs } from '../resilience/backoff.js';
 import { instanceToMessage, statusToMessage } from '../rpc/codec/instance.js';
 import { durationFromMs, msFromDuration } from '../rpc/codec/time.js';
@@ -31,6 +32,8 @@ export interface MembershipOptions {
   readonly self: Instance;
   /** An instance that cannot be registered again: its id was taken while this process was away. */
   readonly onTaken?: (key: InstanceKey) => void;
+  /** How the process is, asked at each renewal; nothing is told when not given. */
+  readonly report?: () => MemberReport;
 }
 
 /** In one registration at most, so that it fits into one transaction of the store. */
@@ -305,7 +308,7 @@ export class Membership {
     const renew = () => {
       sent.sequence += 1n;
       sent.atMs = clock.monotonicMs();
-      requests.push({ leaseId, sequence: sent.sequence, report: undefined });
+      requests.push({ leaseId, sequence: sent.sequence, report: this.options.report?.() });
       const patienceMs = this.options.ttlMs / RENEWALS_PER_TTL;
       cancelTimer = clock.after(patienceMs, () =>
         controller.abort(new TroupeError('UNAVAILABLE', 'REGISTRY_SILENT', 'the registry did not acknowledge a renewal')),
@@ -344,9 +347,4 @@ function isNews(failures: number, everJoined: boolean): boolean {
 
 function isUnanswered(error: unknown): boolean {
   return isTroupeError(error) && (error.code === 'UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED');
-}
-
-/** For the drift between two clocks that measure the same life, and the time from looking at the fence to acting on it. */
-export function fenceMarginMs(ttlMs: number): number {
-  return Math.max(500, ttlMs / 10);
 }

@@ -1,10 +1,10 @@
 import { entryViolations } from '../agent/manifest.js';
 import type { Clock } from '../core/clock.js';
-import { invalidArgument, invalidFields, TroupeError } from '../core/errors.js';
-import { AGENT_SERVICE, type InstanceKey, mayBecome, nextStatuses } from '../core/instance.js';
+import { invalidArgument, invalidFields, isTroupeError, TroupeError } from '../core/errors.js';
+import { AGENT_SERVICE, type InstanceKey, mayBecome, nextStatuses, type ProbeVerdict } from '../core/instance.js';
 import { Instance as InstanceMessage, InstanceStatus } from '../gen/troupe/v1/instance.js';
 import type { DeregisterRequest, RegisterRequest, UpdateInstanceRequest } from '../gen/troupe/v1/registry.js';
-import { statusFromMessage } from '../rpc/codec/instance.js';
+import { statusFromMessage, verdictToMessage } from '../rpc/codec/instance.js';
 import type { Keys } from '../store/keys.js';
 import type { Condition, Store, StoreEntry, Write } from '../store/store.js';
 import { readStored, type StoredInstance, writeStored } from './stored-instance.js';
@@ -21,6 +21,15 @@ export interface Registration {
   readonly ttlSeconds: number;
   readonly instances: readonly StoredInstance[];
   readonly revision: bigint;
+}
+
+/** What a verdict is based on. */
+export interface JudgeBasis {
+  /** The life of the instance that was probed. */
+  readonly incarnation: bigint;
+  /** Holds while the judge leads. */
+  readonly token: Condition;
+  readonly signal: AbortSignal;
 }
 
 /** A transaction that loses against another is tried again with what is there then. */
@@ -95,6 +104,27 @@ export class Registrar {
     });
   }
 
+  /**
+   * Puts what probes found into an instance's record (undefined: takes it out), under the lease that the record hangs on, so that it goes
+   * with it. One transaction, only while the record is as it was read and `token` holds. False: nothing was written, because it says
+   * so already, the instance has gone or lives anew, or somebody was faster; the judge looks again. @throws what the store says.
+   */
+  async judge(key: InstanceKey, probe: ProbeVerdict | undefined, { incarnation, token, signal }: JudgeBasis): Promise<boolean> {
+    const entry = await this.read(key, signal);
+    if (entry === undefined || entry.createRevision !== incarnation) return false;
+    const message = InstanceMessage.decode(entry.value);
+    if ((message.probe?.failing ?? false) === (probe?.failing ?? false)) return false;
+    const value = writeStored({ ...message, probe: probe === undefined ? undefined : verdictToMessage(probe) });
+    const conditions = [{ key: entry.key, modRevision: entry.modRevision }, token];
+    try {
+      const write = { kind: 'put', key: entry.key, value, leaseId: entry.leaseId } as const;
+      return (await this.deps.store.txn(conditions, [write], signal)).applied;
+    } catch (error) {
+      if (isTroupeError(error, 'LEASE_NOT_FOUND')) return false;
+      throw error;
+    }
+  }
+
   /** Linearizable. @throws NOT_FOUND. */
   async get(given: InstanceKey | undefined): Promise<StoredInstance> {
     const key = checkKey('key', given);
@@ -157,8 +187,8 @@ export class Registrar {
     );
   }
 
-  private read({ service, id }: InstanceKey): Promise<StoreEntry | undefined> {
-    return this.deps.store.get(this.deps.keys.instance(service, id));
+  private read({ service, id }: InstanceKey, signal?: AbortSignal): Promise<StoreEntry | undefined> {
+    return this.deps.store.get(this.deps.keys.instance(service, id), signal);
   }
 
   /** `attempt` gives undefined when somebody else was faster. */
@@ -185,7 +215,7 @@ function changed(message: InstanceMessage, request: UpdateInstanceRequest): Inst
     ...message,
     status,
     metadata,
-    weight: request.weight || message.weight,
+    weight: request.weight ?? message.weight,
     capabilities: request.capabilities?.names ?? message.capabilities,
   };
 }

@@ -16,10 +16,12 @@ import type { Handlers } from '../rpc/service.js';
 import type { Store } from '../store/store.js';
 import { Discovery } from './discovery.js';
 import { Heartbeats } from './heartbeats.js';
+import { MemberReports } from './member-reports.js';
 import type { Mirror } from './mirror.js';
 import type { Registrar } from './registrar.js';
-import { capabilityStats, serviceStats } from './stats.js';
+import { capabilityStats, reportedCircuits, serviceStats } from './stats.js';
 import type { StoredInstance } from './stored-instance.js';
+import { checkReport } from './validation.js';
 import type { WatchHub } from './watch-hub.js';
 
 export interface RegistryServiceDeps {
@@ -27,6 +29,8 @@ export interface RegistryServiceDeps {
   readonly mirror: Mirror;
   readonly hub: WatchHub;
   readonly registrar: Registrar;
+  /** Whether this registry leads now. */
+  readonly isLeading: () => boolean;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -48,8 +52,10 @@ export function registryService(
   deps: RegistryServiceDeps,
   { recoveryMs }: RegistryServiceOptions,
 ): Handlers<typeof RegistryDefinition> {
-  const { store, mirror, hub, registrar, clock } = deps;
+  const { store, mirror, hub, registrar, isLeading, clock } = deps;
   const heartbeats = new Heartbeats(store.leases, clock);
+  const reports = new MemberReports();
+  const reportOf = (leaseId: bigint) => reports.of(leaseId);
   const discovery = new Discovery(deps);
   const startedAt = new Date(clock.now());
   const startedAtMs = clock.monotonicMs();
@@ -69,16 +75,20 @@ export function registryService(
   const one = async (stored: StoredInstance): Promise<InstanceMessage | undefined> => (await withHeartbeats([stored]))[0];
 
   async function* keepAlive(requests: AsyncIterable<KeepAliveRequest>): AsyncGenerator<KeepAliveResponse, void, undefined> {
+    const stream = reports.open();
     keepAlives += 1;
     try {
-      for await (const { leaseId, sequence } of requests) {
+      for await (const { leaseId, sequence, report } of requests) {
         if (leaseId <= 0n) throw invalidArgument('lease_id', 'is required: the lease that Register gave');
+        if (report !== undefined) checkReport(report);
         const ttlSeconds = await store.leases.renew(leaseId);
         heartbeats.renewed(leaseId);
+        stream.renewed(leaseId, report);
         yield { leaseId, sequence, ttl: durationFromMs(ttlSeconds * 1000) };
       }
     } finally {
       keepAlives -= 1;
+      stream.end();
     }
   }
 
@@ -99,7 +109,10 @@ export function registryService(
     },
     async deregister(request) {
       const revision = await registrar.deregister(request);
-      if (request.instances.length === 0) heartbeats.forget(request.leaseId);
+      if (request.instances.length === 0) {
+        heartbeats.forget(request.leaseId);
+        reports.forget(request.leaseId);
+      }
       await mirror.reached(revision, OWN_WRITES_MS);
       return { revision };
     },
@@ -141,15 +154,15 @@ export function registryService(
       const { catalog } = mirror;
       return {
         instances: catalog.size,
-        services: serviceStats(catalog),
+        services: serviceStats(catalog, reportOf),
         capabilities: capabilityStats(catalog),
         watchers: hub.watchers,
         keepAlives,
         revision: catalog.revision,
         age: age(),
         startedAt,
-        circuits: [],
-        leading: false,
+        circuits: reportedCircuits(catalog, reportOf),
+        leading: isLeading(),
       };
     },
   };

@@ -2,8 +2,14 @@ import { capabilityViolations, entryViolations, limitViolation, MAX_WEIGHT } fro
 import { type FieldViolation, invalidArgument, invalidFields } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
 import { AGENT_SERVICE, instanceKeyText } from '../core/instance.js';
+import { CircuitState } from '../gen/troupe/v1/health.js';
 import { Instance as InstanceMessage, InstanceStatus } from '../gen/troupe/v1/instance.js';
-import type { InstanceKey as InstanceKeyMessage, RegisterRequest, UpdateInstanceRequest } from '../gen/troupe/v1/registry.js';
+import type {
+  InstanceKey as InstanceKeyMessage,
+  MemberReport,
+  RegisterRequest,
+  UpdateInstanceRequest,
+} from '../gen/troupe/v1/registry.js';
 import { statusFromMessage } from '../rpc/codec/instance.js';
 import { msFromDuration } from '../rpc/codec/time.js';
 
@@ -11,6 +17,12 @@ export const MAX_BATCH = 100;
 export const DEFAULT_TTL_SECONDS = 10;
 const MIN_TTL_SECONDS = 2;
 const MAX_TTL_SECONDS = 600;
+const MAX_REPORTED_CIRCUITS = 64;
+const REPORTED_STATES: ReadonlySet<CircuitState> = new Set([
+  CircuitState.CIRCUIT_STATE_CLOSED,
+  CircuitState.CIRCUIT_STATE_OPEN,
+  CircuitState.CIRCUIT_STATE_HALF_OPEN,
+]);
 const MAX_HOST_CHARS = 253;
 const MAX_PORT = 65_535;
 /** A host name, an IPv4 or an IPv6 address: no schemes, no ports, no spaces. */
@@ -71,6 +83,21 @@ export function checkUpdate(request: UpdateInstanceRequest): void {
   if (violations.length > 0) throw invalidFields(violations);
 }
 
+/** What is wrong with a member's report, of the fields that could harm others. @throws INVALID_ARGUMENT naming every wrong field. */
+export function checkReport({ circuits }: MemberReport): void {
+  if (circuits.length > MAX_REPORTED_CIRCUITS)
+    throw invalidArgument('report.circuits', `at most ${MAX_REPORTED_CIRCUITS}, got ${circuits.length}`);
+  const violations: FieldViolation[] = [];
+  circuits.forEach(({ service, id, state }, index) => {
+    const at = `report.circuits[${index}]`;
+    push(violations, idViolation(`${at}.service`, service));
+    push(violations, idViolation(`${at}.id`, id));
+    if (!REPORTED_STATES.has(state))
+      violations.push({ field: `${at}.state`, description: 'is not a state that this version knows' });
+  });
+  if (violations.length > 0) throw invalidFields(violations);
+}
+
 function instanceViolations(at: string, instance: InstanceMessage): FieldViolation[] {
   const violations: FieldViolation[] = [
     ...capabilityViolations(`${at}.capabilities`, instance.capabilities),
@@ -101,13 +128,14 @@ function withDefaults(instance: InstanceMessage): InstanceMessage {
   return InstanceMessage.fromPartial({
     ...instance,
     status: instance.status || InstanceStatus.INSTANCE_STATUS_UP,
-    weight: instance.weight || 1,
+    weight: instance.weight ?? 1,
     zone: instance.zone || 'default',
     registeredAt: undefined,
     lastHeartbeatAt: undefined,
     incarnation: 0n,
     revision: 0n,
     score: 0,
+    probe: undefined,
   });
 }
 

@@ -7,6 +7,7 @@ const MAX_PREFIX_BYTES = 200;
  * The whole key schema. Every key of Troupe is made and read here, so that this file is the list of what is in the store.
  *
  *     <prefix>/v1/instances/<service>/<id>     a registered instance, under its node's lease
+ *     <prefix>/v1/leaders/<name>               who leads in something (`registry`: the controllers), under its own lease
  *
  * `v1` is the version of the schema: a later one lives beside it. A new resource gets its own word after `v1/`
  * (deployments, tasks, state, config, locks, ...) and its own methods here; no word is a prefix of another with the slash.
@@ -32,6 +33,11 @@ export class Keys {
 
   instance(service: string, id: string): string {
     return `${this.instancesOf(service)}${id}`;
+  }
+
+  /** The key that whoever leads in `name` holds. */
+  leader(name: string): string {
+    return `${this.root}leaders/${name}`;
   }
 
   /** What `instance` made the key from; undefined when it is no instance's key. */

@@ -15,6 +15,7 @@ import { MemoryStore } from '../../store/memory-store.js';
 import type { Store } from '../../store/store.js';
 import { createLogger, type Logger } from '../../telemetry/logger.js';
 import type { RegistryConfig } from '../config.js';
+import { RegistryLeader } from '../registry-leader.js';
 import { type RunningRole, serve } from '../role.js';
 
 /** A registry on a memory store forgets the cluster when it restarts; the nodes are back well within this. */
@@ -29,12 +30,14 @@ export async function startRegistry(config: RegistryConfig): Promise<RunningRole
   const deps = { store, keys: new Keys(config.prefix), clock: systemClock, random: systemRandom, logger };
   const mirror = new Mirror(deps);
   const hub = new WatchHub(mirror, systemClock);
+  const registrar = new Registrar(deps);
+  const leader = new RegistryLeader({ ...deps, mirror, registrar, registryId: config.id });
   const server = new RpcServer({ logger });
   const health = new Health();
   server.mount(
     RegistryDefinition,
     registryService(
-      { ...deps, mirror, hub, registrar: new Registrar(deps) },
+      { ...deps, mirror, hub, registrar, isLeading: () => leader.isLeading },
       { recoveryMs: config.store.kind === 'memory' ? MEMORY_RECOVERY_MS : 0 },
     ),
   );
@@ -51,9 +54,10 @@ export async function startRegistry(config: RegistryConfig): Promise<RunningRole
       port,
       logger,
       health,
-      run: (signal) => runGroup([(each) => mirror.run(each), (each) => hub.run(each)], signal),
+      run: (signal) => runGroup([(each) => mirror.run(each), (each) => hub.run(each), (each) => leader.run(each)], signal),
       becomesReady: mirror.firstRead,
       async shutdown() {
+        leader.resign();
         health.close();
         await server.shutdown(SHUTDOWN_GRACE_MS);
       },

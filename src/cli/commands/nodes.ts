@@ -4,7 +4,7 @@ import type { Instance } from '../../gen/troupe/v1/instance.js';
 import type { GetStatusResponse } from '../../gen/troupe/v1/node.js';
 import { askNodes } from '../ask-nodes.js';
 import { addClusterOptions, type ClusterOptions, examples, withClient } from '../cluster.js';
-import { paintFor } from '../colours.js';
+import { type Colour, paintFor } from '../colours.js';
 import { formatAge } from '../format-age.js';
 import { endpointOf, statusColour, statusName } from '../instance-view.js';
 import type { CliIo } from '../io.js';
@@ -40,7 +40,7 @@ function columns(nowMs: number): readonly Column<NodeRow>[] {
   return [
     { heading: 'ID', cell: ({ node }) => node.id },
     { heading: 'ADDRESS', cell: ({ node }) => endpointOf(node) },
-    { heading: 'STATUS', cell: ({ node }) => statusName(node.status), colour: ({ node }) => statusColour(node.status) },
+    { heading: 'STATUS', cell: ({ node }) => statusText(node), colour: ({ node }) => statusColourOf(node) },
     { heading: 'ZONE', cell: ({ node }) => node.zone },
     { heading: 'AGENTS', cell: ({ agents }) => agents },
     { heading: 'IN-FLIGHT', cell: ({ status }) => status?.inFlight ?? '-' },
@@ -49,6 +49,15 @@ function columns(nowMs: number): readonly Column<NodeRow>[] {
     { heading: 'HEARTBEAT', cell: ({ node }) => formatAge(node.lastHeartbeatAt, nowMs) },
     { heading: 'SCORE', cell: ({ node }) => node.score.toFixed(2) },
   ];
+}
+
+/** What the registry's probes found stands beside what the node says itself. */
+function statusText({ status, probe }: Instance): string {
+  return probe?.failing === true ? `${statusName(status)} (failing)` : statusName(status);
+}
+
+function statusColourOf({ status, probe }: Instance): Colour {
+  return probe?.failing === true ? 'red' : statusColour(status);
 }
 
 function toJson({ node, agents, status }: NodeRow) {
@@ -70,5 +79,6 @@ function toJson({ node, agents, status }: NodeRow) {
     incarnation: Number(node.incarnation),
     revision: Number(node.revision),
     score: node.score,
+    probe: node.probe ?? null,
   };
 }

@@ -63,7 +63,7 @@ export function instanceFromMessage(message: Message): Instance {
   };
 }
 
-function verdictToMessage({ failing, reason, sinceMs, registryId }: ProbeVerdict): VerdictMessage {
+export function verdictToMessage({ failing, reason, sinceMs, registryId }: ProbeVerdict): VerdictMessage {
   return { failing, reason, since: new Date(sinceMs), registryId };
 }
 

@@ -88,3 +88,15 @@ export const broken = defineAgent({
     throw new Error('the weights are corrupt');
   },
 });
+
+/** Blocks the event loop of its node for `ms`, as a computation without pauses does. */
+export const blocking = defineAgent({
+  kind: 'blocking',
+  capabilities: ['blocking'],
+  run: (task) => {
+    const { ms } = task.json();
+    const untilMs = performance.now() + ms;
+    while (performance.now() < untilMs);
+    return { ms };
+  },
+});

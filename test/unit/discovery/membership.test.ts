@@ -1,9 +1,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { TroupeError } from '../../../src/core/errors.js';
+import { fenceMarginMs } from '../../../src/core/fence.js';
 import type { Instance, InstanceKey } from '../../../src/core/instance.js';
-import { fenceMarginMs, Membership } from '../../../src/discovery/membership.js';
+import { Membership } from '../../../src/discovery/membership.js';
 import { RegistrySession } from '../../../src/discovery/registry-session.js';
 import { InstanceStatus as Status } from '../../../src/gen/troupe/v1/instance.js';
+import type { MemberReport } from '../../../src/gen/troupe/v1/registry.js';
 import { eventually } from '../../support/eventually.js';
 import { recordingLogger } from '../../support/recording-logger.js';
 import { seededRandom, testSeed } from '../../support/seeded-random.js';
@@ -24,13 +26,18 @@ async function registryOf(...given: ConstructorParameters<typeof ServedRegistry>
 }
 
 /** A process that joins, and its place in the cluster. */
-function memberOf(registry: ServedRegistry, self: Instance = nodeOf('node-1'), addresses = [registry.address]) {
+function memberOf(
+  registry: ServedRegistry,
+  self: Instance = nodeOf('node-1'),
+  addresses = [registry.address],
+  report?: () => MemberReport,
+) {
   const { clock } = registry.rig;
   const logger = recordingLogger();
   const session = new RegistrySession(addresses);
   const taken: InstanceKey[] = [];
   const deps = { registry: session, clock, random: seededRandom(testSeed), logger };
-  const membership = new Membership(deps, { ttlMs: TTL_MS, self, onTaken: (key) => taken.push(key) });
+  const membership = new Membership(deps, { ttlMs: TTL_MS, self, onTaken: (key) => taken.push(key), ...(report && { report }) });
   const controller = new AbortController();
   const running = membership.run(controller.signal);
   const stop = async () => {
@@ -54,6 +61,21 @@ async function joined(given: ReturnType<typeof memberOf>): Promise<ReturnType<ty
 }
 
 describe('Membership', () => {
+  it('tells with each renewal how the process is', async () => {
+    const registry = await registryOf();
+    let inFlight = 0;
+    const report = () => {
+      inFlight += 1;
+      return { inFlight, queued: 7, circuits: [] };
+    };
+    await joined(memberOf(registry, nodeOf('node-1'), [registry.address], report));
+    const told = async () => (await registry.rig.stats()).services[0];
+    await registry.passUntil(async () => expect(await told()).toMatchObject({ inFlight: 1, queued: 7, reporting: 1 }));
+    await registry.pass(TTL_MS);
+    expect(inFlight).toBeGreaterThanOrEqual(3);
+    expect(await told()).toMatchObject({ inFlight, queued: 7 });
+  });
+
   it('joins, stays by renewing, and takes what it puts and removes along', async () => {
     const registry = await registryOf();
     const { membership } = await joined(memberOf(registry));
@@ -270,15 +292,5 @@ describe('Membership', () => {
     await stop();
     await registry.rig.store.leases.revoke(1n);
     await eventually(() => expect(registry.rig.clock.pending).toBeLessThanOrEqual(before + 1));
-  });
-});
-
-describe('fenceMarginMs', () => {
-  it.each([
-    [2_000, 500],
-    [10_000, 1_000],
-    [600_000, 60_000],
-  ])('of %d ms is %d ms', (ttlMs, marginMs) => {
-    expect(fenceMarginMs(ttlMs)).toBe(marginMs);
   });
 });

@@ -40,9 +40,11 @@ describe('Register', () => {
   });
 
   it('ignores what only the registry sets', async () => {
-    const forged = { incarnation: 99n, revision: 99n, score: 99, registeredAt: new Date(0), lastHeartbeatAt: new Date(0) };
+    const probe = { failing: true, reason: 'forged', since: new Date(0), registryId: 'nobody' };
+    const forged = { incarnation: 99n, revision: 99n, score: 99, registeredAt: new Date(0), lastHeartbeatAt: new Date(0), probe };
     const { instances, revision } = await rig.register(node('node-1', forged));
     expect(instances[0]).toMatchObject({ incarnation: revision, revision, score: 0.1, registeredAt: new Date(rig.clock.now()) });
+    expect(instances[0]?.probe).toBeUndefined();
   });
 
   it('grants the life that was asked for', async () => {
@@ -271,6 +273,7 @@ describe('UpdateInstance', () => {
     ['key.service', { key: { service: 'a/b', id: 'a' }, leaseId: 1n }],
     ['lease_id', { key }],
     ['weight', { key, leaseId: 1n, weight: 1_001 }],
+    ['weight', { key, leaseId: 1n, weight: 0 }],
     ['capabilities.names[0]', { key, leaseId: 1n, capabilities: { names: ['No'] } }],
     ['capabilities.names', { key, leaseId: 1n, capabilities: { names: Array.from({ length: 65 }, (_, i) => `c${i}`) } }],
     ['metadata', { key, leaseId: 1n, metadata: new Map([['', 'v']]) }],
@@ -278,6 +281,89 @@ describe('UpdateInstance', () => {
     ['status', { key, leaseId: 1n, status: 99 as Status }],
   ])('names %s', async (field, request) => {
     await expect(rig.update(request)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', violations: [{ field }] });
+  });
+});
+
+describe('a verdict', () => {
+  const key = { service: 'node', id: 'node-1' };
+  const verdict = { failing: true, reason: 'no answer', sinceMs: 1_000, registryId: 'registry-1' };
+  const signal = new AbortController().signal;
+  const leaderKey = '/troupe/v1/leaders/registry';
+
+  /** The token of whoever has just begun to lead. */
+  async function lead() {
+    const { revision } = await rig.store.txn([], [{ kind: 'put', key: leaderKey, value: new Uint8Array(), leaseId: 0n }]);
+    return { key: leaderKey, modRevision: revision };
+  }
+
+  async function registered() {
+    const { instances, leaseId } = await rig.register(node('node-1', { weight: 3, metadata: new Map([['k', 'v']]) }));
+    return { incarnation: instances[0]?.incarnation ?? 0n, leaseId };
+  }
+
+  it('goes into the record and out of it, and leaves the rest as it is', async () => {
+    const { incarnation } = await registered();
+    const before = (await rig.get('node', 'node-1')).instance;
+    const basis = { incarnation, token: await lead(), signal };
+    expect(await rig.registrar.judge(key, verdict, basis)).toBe(true);
+    const { instance } = await rig.get('node', 'node-1');
+    expect(instance).toEqual({
+      ...before,
+      revision: expect.any(BigInt),
+      probe: { failing: true, reason: 'no answer', since: new Date(1_000), registryId: 'registry-1' },
+    });
+    expect(await rig.registrar.judge(key, undefined, basis)).toBe(true);
+    expect((await rig.get('node', 'node-1')).instance).toEqual({ ...before, revision: expect.any(BigInt) });
+  });
+
+  it('is not written again where it stands', async () => {
+    const { incarnation } = await registered();
+    const basis = { incarnation, token: await lead(), signal };
+    expect(await rig.registrar.judge(key, undefined, basis)).toBe(false);
+    await rig.registrar.judge(key, verdict, basis);
+    const before = (await rig.get('node', 'node-1')).instance;
+    expect(await rig.registrar.judge(key, { ...verdict, reason: 'another' }, basis)).toBe(false);
+    expect((await rig.get('node', 'node-1')).instance).toEqual(before);
+  });
+
+  it('goes with the lease of its instance, and is not for another life of it', async () => {
+    const { incarnation, leaseId } = await registered();
+    const basis = { incarnation, token: await lead(), signal };
+    await rig.registrar.judge(key, verdict, basis);
+    await rig.deregister({ leaseId });
+    await expect(rig.get('node', 'node-1')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await rig.registrar.judge(key, verdict, basis)).toBe(false);
+    await registered();
+    expect((await rig.get('node', 'node-1')).instance?.probe).toBeUndefined();
+    expect(await rig.registrar.judge(key, verdict, basis)).toBe(false);
+    expect((await rig.get('node', 'node-1')).instance?.probe).toBeUndefined();
+  });
+
+  it('is refused to whoever does not lead any more, or never has', async () => {
+    const { incarnation } = await registered();
+    const stale = await lead();
+    await lead();
+    for (const token of [stale, { key: leaderKey, modRevision: 0n }])
+      expect(await rig.registrar.judge(key, verdict, { incarnation, token, signal })).toBe(false);
+    expect((await rig.get('node', 'node-1')).instance?.probe).toBeUndefined();
+  });
+
+  it("and an owner's change at the same moment do not undo each other", async () => {
+    const { incarnation, leaseId } = await registered();
+    const basis = { incarnation, token: await lead(), signal };
+    const [isWritten] = await Promise.all([
+      rig.registrar.judge(key, verdict, basis),
+      rig.update({ key, leaseId, weight: 9, status: Status.INSTANCE_STATUS_STOPPING }),
+    ]);
+    const { instance } = await rig.get('node', 'node-1');
+    expect(instance).toMatchObject({ weight: 9, status: Status.INSTANCE_STATUS_STOPPING });
+    expect(instance?.probe !== undefined).toBe(isWritten);
+  });
+
+  it('ends with its signal', async () => {
+    const { incarnation } = await registered();
+    const basis = { incarnation, token: await lead(), signal: AbortSignal.abort() };
+    await expect(rig.registrar.judge(key, verdict, basis)).rejects.toMatchObject({ code: 'CANCELLED' });
   });
 });
 
@@ -298,6 +384,7 @@ describe('a registration', () => {
     ['instances[0].service', { instances: [{ ...good, service: 'No' }] }],
     ['instances[0].zone', { instances: [{ ...good, zone: 'No' }] }],
     ['instances[0].weight', { instances: [{ ...good, weight: 1_001 }] }],
+    ['instances[0].weight', { instances: [{ ...good, weight: 0 }] }],
     ['instances[0].node_id', { instances: [{ ...good, nodeId: '' }] }],
     ['instances[0].node_id', { instances: [{ ...good, service: 'x', nodeId: '..' }] }],
     ['instances[0].endpoint', { instances: [{ ...good, endpoint: undefined }] }],

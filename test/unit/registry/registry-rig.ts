@@ -55,6 +55,7 @@ export class RegistryRig {
   readonly hub: WatchHub;
   readonly registrar: Registrar;
   readonly service: ReturnType<typeof registryService>;
+  isLeading = false;
   private readonly controller = new AbortController();
   private readonly running: Promise<void>[] = [];
 
@@ -66,7 +67,7 @@ export class RegistryRig {
     this.hub = new WatchHub(this.mirror, clock);
     this.registrar = new Registrar(deps);
     this.service = registryService(
-      { ...deps, mirror: this.mirror, hub: this.hub, registrar: this.registrar },
+      { ...deps, mirror: this.mirror, hub: this.hub, registrar: this.registrar, isLeading: () => this.isLeading },
       { recoveryMs: options.recoveryMs ?? 0 },
     );
     if (options.run !== false) this.start();

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { EventQueue } from '../../../src/core/event-queue.js';
+import { CircuitState } from '../../../src/gen/troupe/v1/health.js';
 import { InstanceStatus as Status } from '../../../src/gen/troupe/v1/instance.js';
-import type { KeepAliveRequest } from '../../../src/gen/troupe/v1/registry.js';
+import { type KeepAliveRequest, MemberReport } from '../../../src/gen/troupe/v1/registry.js';
 import { Strategy } from '../../../src/gen/troupe/v1/strategy.js';
 import { MemoryStore } from '../../../src/store/memory-store.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -283,6 +285,134 @@ describe('KeepAlive', () => {
   });
 });
 
+describe('reports of members', () => {
+  const NODE_CIRCUIT = { service: 'node', id: 'node-1', state: CircuitState.CIRCUIT_STATE_OPEN, consecutiveFailures: 5 };
+  type PartialReport = NonNullable<Parameters<typeof MemberReport.fromPartial>[0]>;
+
+  /** A keep-alive stream that a test renews over. */
+  class Stream {
+    private readonly requests = new EventQueue<KeepAliveRequest>(10, () => new Error('full'));
+    private readonly answers = rig.service.keepAlive(this.requests, callOf(new AbortController().signal))[Symbol.asyncIterator]();
+
+    async renew(leaseId: bigint, report?: PartialReport): Promise<void> {
+      this.requests.push({ leaseId, sequence: 1n, report: report === undefined ? undefined : MemberReport.fromPartial(report) });
+      await this.answers.next();
+    }
+
+    async end(): Promise<void> {
+      this.requests.close();
+      await this.answers.next();
+    }
+  }
+
+  const member = async (service: string, id: string) => {
+    const { leaseId } = await rig.register({ service, id });
+    return leaseId;
+  };
+  const nodes = async () => (await rig.stats()).services.find(({ service }) => service === 'node');
+
+  it('are summed up by service, and told circuit by circuit', async () => {
+    await start();
+    const [one, two, gateway, silent] = [
+      await member('node', 'node-1'),
+      await member('node', 'node-2'),
+      await member('gateway', 'gw'),
+      await member('node', 'node-3'),
+    ];
+    await rig.registerUnder(one, ...agents('a'));
+    const streams = [new Stream(), new Stream(), new Stream(), new Stream()] as const;
+    const circuit = { service: 'agent', id: 'a', state: CircuitState.CIRCUIT_STATE_HALF_OPEN };
+    await streams[0].renew(one, { inFlight: 3, queued: 4, circuits: [circuit] });
+    await streams[1].renew(two, { inFlight: 10, queued: 20 });
+    await streams[2].renew(gateway, { circuits: [NODE_CIRCUIT] });
+    await streams[3].renew(silent);
+    const { services, circuits } = await rig.stats();
+    expect(services).toMatchObject([
+      { service: 'agent', inFlight: 0, queued: 0, reporting: 0 },
+      { service: 'gateway', inFlight: 0, queued: 0, reporting: 1 },
+      { service: 'node', instances: 3, inFlight: 13, queued: 24, reporting: 2 },
+    ]);
+    expect(circuits).toEqual([
+      { reporterService: 'gateway', reporterId: 'gw', circuit: expect.objectContaining(NODE_CIRCUIT) },
+      { reporterService: 'node', reporterId: 'node-1', circuit: expect.objectContaining(circuit) },
+    ]);
+    for (const stream of streams) await stream.end();
+  });
+
+  it('are replaced by the next, and kept where a renewal brings none', async () => {
+    await start();
+    const leaseId = await member('node', 'node-1');
+    const stream = new Stream();
+    await stream.renew(leaseId, { inFlight: 3, circuits: [NODE_CIRCUIT] });
+    await stream.renew(leaseId, { inFlight: 5 });
+    expect(await rig.stats()).toMatchObject({ services: [{ inFlight: 5 }], circuits: [] });
+    await stream.renew(leaseId);
+    expect(await nodes()).toMatchObject({ inFlight: 5, reporting: 1 });
+    await stream.end();
+  });
+
+  it('are forgotten with their stream, unless the member is back on another', async () => {
+    await start();
+    const leaseId = await member('node', 'node-1');
+    const [first, second] = [new Stream(), new Stream()];
+    await first.renew(leaseId, { inFlight: 1 });
+    await second.renew(leaseId, { inFlight: 2 });
+    await first.end();
+    expect(await nodes()).toMatchObject({ inFlight: 2, reporting: 1 });
+    await second.end();
+    expect(await nodes()).toMatchObject({ inFlight: 0, reporting: 0 });
+  });
+
+  it('are forgotten with their lease', async () => {
+    await start();
+    const leaseId = await member('node', 'node-1');
+    const stream = new Stream();
+    await stream.renew(leaseId, { inFlight: 1, circuits: [NODE_CIRCUIT] });
+    await rig.deregister({ leaseId });
+    await member('node', 'node-1');
+    expect(await nodes()).toMatchObject({ inFlight: 0, reporting: 0 });
+    expect((await rig.stats()).circuits).toEqual([]);
+    await expect(stream.renew(leaseId, { inFlight: 1 })).rejects.toMatchObject({ reason: 'LEASE_NOT_FOUND' });
+  });
+
+  it('tell of at most 1,000 circuits, and of sums that fit', async () => {
+    await start();
+    const stream = new Stream();
+    for (let n = 0; n < 20; n++) {
+      const circuits = Array.from({ length: 64 }, (_, i) => ({ ...NODE_CIRCUIT, id: `n${i}` }));
+      await stream.renew(await member('node', `node-${n}`), { inFlight: 2 ** 32 - 1, circuits });
+    }
+    expect((await rig.stats()).circuits).toHaveLength(1_000);
+    expect(await nodes()).toMatchObject({ inFlight: 2 ** 32 - 1, reporting: 20 });
+    await stream.end();
+  });
+
+  it('are cut where they tell a long story', async () => {
+    await start();
+    const stream = new Stream();
+    await stream.renew(await member('node', 'node-1'), { circuits: [{ ...NODE_CIRCUIT, lastFailure: 'x'.repeat(10_000) }] });
+    expect((await rig.stats()).circuits[0]?.circuit?.lastFailure).toHaveLength(256);
+    await stream.end();
+  });
+
+  it.each<[string, PartialReport]>([
+    ['report.circuits', { circuits: Array(65).fill(NODE_CIRCUIT) }],
+    ['report.circuits[1].id', { circuits: [NODE_CIRCUIT, { ...NODE_CIRCUIT, id: '../x' }] }],
+    ['report.circuits[0].service', { circuits: [{ ...NODE_CIRCUIT, service: '' }] }],
+    ['report.circuits[0].state', { circuits: [{ ...NODE_CIRCUIT, state: CircuitState.CIRCUIT_STATE_UNSPECIFIED }] }],
+    ['report.circuits[0].state', { circuits: [{ ...NODE_CIRCUIT, state: 99 as CircuitState }] }],
+  ])('are refused with the name of what is wrong: %s', async (field, report) => {
+    await start();
+    const leaseId = await member('node', 'node-1');
+    await expect(new Stream().renew(leaseId, report)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      violations: [{ field }],
+    });
+    expect(await nodes()).toMatchObject({ reporting: 0 });
+    expect((await rig.stats()).keepAlives).toBe(0);
+  });
+});
+
 describe('ListInstances', () => {
   it('filters by service, status and capabilities, and pages by service and id', async () => {
     await start();
@@ -422,5 +552,19 @@ describe('GetStats', () => {
       watchers: 1,
       keepAlives: 0,
     });
+  });
+
+  it('tells who leads, and how many instances fail their probes', async () => {
+    await start();
+    const { instances } = await rig.register({ service: 'node', id: 'node-1' }, { service: 'node', id: 'node-2' });
+    expect(await rig.stats()).toMatchObject({ leading: false, services: [{ service: 'node', failing: 0 }] });
+    rig.isLeading = true;
+    const verdict = { failing: true, reason: 'no answer', sinceMs: 0, registryId: 'r' };
+    const token = { key: rig.keys.leader('registry'), modRevision: 0n };
+    const { incarnation = 0n } = instances[0] ?? {};
+    const { signal } = new AbortController();
+    await rig.registrar.judge({ service: 'node', id: 'node-1' }, verdict, { incarnation, token, signal });
+    await settle();
+    expect(await rig.stats()).toMatchObject({ leading: true, services: [{ service: 'node', instances: 2, failing: 1 }] });
   });
 });

@@ -9,6 +9,12 @@ describe('Keys', () => {
     expect(keys.instance('planner', 'planner-1')).toBe('/troupe/v1/instances/planner/planner-1');
   });
 
+  it('makes the key of a leader, which is no instance', () => {
+    const keys = new Keys('/a');
+    expect(keys.leader('registry')).toBe('/a/v1/leaders/registry');
+    expect(keys.parseInstance(keys.leader('registry'))).toBeUndefined();
+  });
+
   it('reads back what it made, and nothing else', () => {
     const keys = new Keys('/a/b');
     expect(keys.parseInstance(keys.instance('planner', 'one'))).toEqual({ service: 'planner', id: 'one' });

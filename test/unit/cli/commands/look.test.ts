@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { TroupeError } from '../../../../src/core/errors.js';
 import { AgentState } from '../../../../src/gen/troupe/v1/agent.js';
+import { CircuitState } from '../../../../src/gen/troupe/v1/health.js';
 import { InstanceStatus } from '../../../../src/gen/troupe/v1/instance.js';
 import { GetStatusResponse } from '../../../../src/gen/troupe/v1/node.js';
 import { GetStatsResponse } from '../../../../src/gen/troupe/v1/registry.js';
@@ -36,7 +37,12 @@ const twoNodes: FakeHandlers = {
               { status: InstanceStatus.INSTANCE_STATUS_UP, instances: 1 },
               { status: InstanceStatus.INSTANCE_STATUS_DOWN, instances: 1 },
             ],
+            failing: 1,
+            inFlight: 5,
+            queued: 6,
+            reporting: 1,
           },
+          { service: 'thing', instances: 2, statuses: [{ status: InstanceStatus.INSTANCE_STATUS_UP, instances: 2 }] },
         ],
         capabilities: [{ capability: 'data_processing', up: 1, instances: 2 }],
         watchers: 3,
@@ -44,6 +50,31 @@ const twoNodes: FakeHandlers = {
         revision: 42n,
         age: { seconds: 0n, nanos: 250_000_000 },
         startedAt: new Date(NOW_MS - 3_600_000),
+        leading: true,
+        circuits: [
+          {
+            reporterService: 'gateway',
+            reporterId: 'gw-1',
+            circuit: {
+              service: 'node',
+              id: 'node-22',
+              state: CircuitState.CIRCUIT_STATE_OPEN,
+              consecutiveFailures: 5,
+              successes: 1n,
+              failures: 7n,
+              rejected: 9n,
+              openings: 2,
+              since: new Date(NOW_MS - 4_000),
+              nextTryAt: new Date(NOW_MS + 2_500),
+              lastFailure: 'connection refused',
+            },
+          },
+          {
+            reporterService: 'node',
+            reporterId: 'node-1',
+            circuit: { service: 'agent', id: 'ai-1', state: CircuitState.CIRCUIT_STATE_HALF_OPEN, consecutiveFailures: 3 },
+          },
+        ],
       }),
   },
   node: {
@@ -97,6 +128,7 @@ describe('troupe nodes', () => {
       incarnation: 7,
       revision: 9,
       score: 0.96,
+      probe: null,
     });
     expect(second).toMatchObject({ id: 'node-22', status: 'DOWN', inFlight: null, version: null });
   });
@@ -105,6 +137,32 @@ describe('troupe nodes', () => {
     const { io: printed } = await troupe(await fakeCluster(twoNodes), ['nodes'], io({ isTTY: true }));
     expect(printed.out).toContain('\u001b[32mUP\u001b[39m    ');
     expect(printed.out).toContain('\u001b[31mDOWN\u001b[39m');
+  });
+
+  test('shows which of them fail the health checks of the registry, and why', async () => {
+    const probe = { failing: true, reason: 'no answer', since: new Date(NOW_MS - 4_000), registryId: 'registry-1' };
+    const address = await fakeCluster({
+      ...twoNodes,
+      registry: {
+        listInstances: ({ service }) => ({
+          instances: service === 'node' ? [node('node-1', { probe }), node('node-2')] : [],
+          nextPageToken: '',
+          revision: 9n,
+          age: undefined,
+        }),
+      },
+    });
+    const { io: printed } = await troupe(address, ['nodes'], io({ isTTY: true }));
+    expect(printed.out).toContain('\u001b[31mUP (failing)\u001b[39m');
+    expect(printed.out).toContain('\u001b[32mUP\u001b[39m           ');
+    const { io: json } = await troupe(address, ['nodes', '-o', 'json'], io());
+    expect(JSON.parse(json.out)).toMatchObject([
+      {
+        status: 'UP',
+        probe: { failing: true, reason: 'no answer', since: '2026-01-01T11:59:56.000Z', registryId: 'registry-1' },
+      },
+      { status: 'UP', probe: null },
+    ]);
   });
 
   test('says so where there are none', async () => {
@@ -188,14 +246,19 @@ describe('troupe stats', () => {
   test('shows the counts', async () => {
     const { io: printed } = await troupe(await fakeCluster(twoNodes), ['stats'], io());
     expect(printed.lines).toEqual([
-      'INSTANCES  WATCHERS  LEASES  REVISION  AGE     STARTED',
-      '4          3         2       42        250 ms  1h',
+      'INSTANCES  WATCHERS  LEASES  REVISION  AGE     STARTED  LEADING',
+      '4          3         2       42        250 ms  1h       yes',
       '',
-      'SERVICE  INSTANCES  STATUSES',
-      'node     2          1 UP, 1 DOWN',
+      'SERVICE  INSTANCES  STATUSES      FAILING  IN-FLIGHT  QUEUED  REPORTING',
+      'node     2          1 UP, 1 DOWN  1        5          6       1',
+      'thing    2          2 UP          0        -          -       0',
       '',
       'CAPABILITY       AGENTS  UP',
       'data_processing  2       1',
+      '',
+      'REPORTER      CIRCUIT       STATE      FAILURES  NEXT-TRY',
+      'gateway/gw-1  node/node-22  OPEN       5         in 2.5 s',
+      'node/node-1   agent/ai-1    HALF_OPEN  3         -',
     ]);
   });
 
@@ -203,13 +266,34 @@ describe('troupe stats', () => {
     const { io: printed } = await troupe(await fakeCluster(twoNodes), ['stats', '-o', 'json'], io());
     expect(JSON.parse(printed.out)).toEqual({
       instances: 4,
-      services: [{ service: 'node', instances: 2, statuses: { UP: 1, DOWN: 1 } }],
+      services: [
+        { service: 'node', instances: 2, statuses: { UP: 1, DOWN: 1 }, failing: 1, inFlight: 5, queued: 6, reporting: 1 },
+        { service: 'thing', instances: 2, statuses: { UP: 2 }, failing: 0, inFlight: 0, queued: 0, reporting: 0 },
+      ],
       capabilities: [{ capability: 'data_processing', agents: 2, up: 1 }],
       watchers: 3,
       leases: 2,
       revision: 42,
       ageMs: 250,
       startedAt: '2026-01-01T11:00:00.000Z',
+      leading: true,
+      circuits: [
+        {
+          reporter: { service: 'gateway', id: 'gw-1' },
+          service: 'node',
+          id: 'node-22',
+          state: 'OPEN',
+          consecutiveFailures: 5,
+          successes: 1,
+          failures: 7,
+          rejected: 9,
+          openings: 2,
+          since: '2026-01-01T11:59:56.000Z',
+          nextTryAt: '2026-01-01T12:00:02.500Z',
+          lastFailure: 'connection refused',
+        },
+        expect.objectContaining({ id: 'ai-1', state: 'HALF_OPEN', since: null, nextTryAt: null, lastFailure: '' }),
+      ],
     });
   });
 
