@@ -71,7 +71,7 @@ export class Member {
   /** Mounts Tasks, health and reflection. */
   mountServices(membership: Membership, local?: LocalTasks): void {
     const { view, clock, random } = this;
-    const router = new Router({ destinations: new Destinations(view, random), clock, random });
+    const router = new Router({ destinations: new Destinations(view, random, clock), clock, random });
     const isIsolated = () => membership.isCutOff || view.status().stale;
     this.executor = new NodeTaskExecutor(this.channels, view, clock, local);
     this.server.mount(

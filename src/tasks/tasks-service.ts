@@ -84,7 +84,7 @@ async function* runStream(
     },
     () => call.signal,
   );
-  target.load.inFlight += 1;
+  target.load.begin();
   try {
     for (let step = first; step.done !== true; step = await rest.next()) {
       if (step.value.event !== undefined) yield event(step.value.event satisfies NonNullable<RoutedStreamTaskResponse['event']>);
@@ -92,7 +92,7 @@ async function* runStream(
   } catch (error) {
     throw error instanceof TroupeError && outcomeOf(error) === 'unknown' ? lostMidway(target, error) : error;
   } finally {
-    target.load.inFlight -= 1;
+    target.load.end();
     await rest.return?.();
   }
 }

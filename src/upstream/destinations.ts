@@ -1,5 +1,6 @@
 import type { Picker, PickerMemory } from '../balancer/picker.js';
 import { type StrategyName, strategies } from '../balancer/strategies.js';
+import type { Clock } from '../core/clock.js';
 import { AGENT_SERVICE } from '../core/instance.js';
 import { type Random, randomInt } from '../core/random.js';
 import type { Catalog } from '../discovery/catalog.js';
@@ -26,6 +27,7 @@ export class Destinations {
   constructor(
     private readonly view: ClusterView,
     private readonly random: Random,
+    private readonly clock: Clock,
   ) {}
 
   agent(agentId: string): Target | undefined {
@@ -60,7 +62,12 @@ export class Destinations {
     const lists = capabilities.map((capability) => catalog.withCapability(capability));
     const matching = intersection(lists, capabilities);
     const memory = known?.memory ?? { turn: randomInt(this.random, MAX_FIRST_TURN) };
-    const picker = strategies[strategy](eligible(matching), { random: this.random, memory });
+    const picker = strategies[strategy](eligible(matching), {
+      random: this.random,
+      clock: this.clock,
+      memory,
+      members: matching,
+    });
     const destination = { catalog, lists, picker, matching: matching.length, memory };
     if (this.destinations.size >= MAX_DESTINATIONS) this.destinations = new Map();
     this.destinations.set(key, destination);

@@ -71,7 +71,7 @@ export class Router {
         continue;
       }
       tries += 1;
-      target.load.inFlight += 1;
+      target.load.begin();
       try {
         return await attempt(target, tries);
       } catch (error) {
@@ -84,7 +84,7 @@ export class Router {
         refused ??= new Set();
         refused.add(target.key);
       } finally {
-        target.load.inFlight -= 1;
+        target.load.end();
       }
       if (clock.now() >= request.deadlineMs) throw deadlineExceeded();
     }

@@ -80,7 +80,7 @@ function serviceOf(...ids: string[]) {
     1n,
   );
   const executor = new ScriptedExecutor();
-  const router = new Router({ destinations: new Destinations(view, random), clock, random });
+  const router = new Router({ destinations: new Destinations(view, random, clock), clock, random });
   const state = { isolated: false };
   const deps = { router, executor, clock, random, defaultStrategy: 'round_robin' as const, isIsolated: () => state.isolated };
   return { clock, executor, state, service: tasksService(deps) };

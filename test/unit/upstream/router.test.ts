@@ -16,7 +16,7 @@ function routerTo(...agents: Instance[]): Router {
   view = new ClusterView(clock);
   view.reset(agents, 1n);
   const random = seededRandom(1);
-  return new Router({ destinations: new Destinations(view, random), clock, random });
+  return new Router({ destinations: new Destinations(view, random, clock), clock, random });
 }
 
 const agents = (...ids: string[]) => ids.map((id) => agentOf(id, ['work']));
@@ -289,7 +289,7 @@ describe('Destinations', () => {
 
   it('keep a picker while nobody that has the capabilities changes, in whatever order they are asked for', () => {
     routerTo(agentOf('a', ['x', 'y']), agentOf('b', ['x']), agentOf('c', ['z']));
-    const destinations = new Destinations(view, random);
+    const destinations = new Destinations(view, random, clock);
     const first = destinations.resolve(['x', 'y'], 'round_robin').picker;
     expect(destinations.resolve(['y', 'x'], 'round_robin').picker).toBe(first);
     view.apply([{ kind: 'put', instance: agentOf('c', ['z'], { status: 'stopping' }) }], 2n);
@@ -303,7 +303,7 @@ describe('Destinations', () => {
 
   it('take turns evenly although the members change all the time', () => {
     routerTo(...agents('a', 'b', 'c', 'd'));
-    const destinations = new Destinations(view, random);
+    const destinations = new Destinations(view, random, clock);
     const counts = new Map<string, number>();
     for (let i = 0; i < 400; i++) {
       view.apply(
@@ -318,8 +318,8 @@ describe('Destinations', () => {
 
   it('know an agent by its id', () => {
     routerTo(...agents('a'));
-    const found: Target | undefined = new Destinations(view, random).agent('a');
+    const found: Target | undefined = new Destinations(view, random, clock).agent('a');
     expect(found?.instance.id).toBe('a');
-    expect(new Destinations(view, random).agent('b')).toBeUndefined();
+    expect(new Destinations(view, random, clock).agent('b')).toBeUndefined();
   });
 });
