@@ -1,37 +1,59 @@
-import { randomInt } from '../core/random.js';
-import { type BuildPicker, type Candidate, firstAllowed } from './picker.js';
+import type { Random } from '../core/random.js';
+import { Lottery, weightsOf } from './lottery.js';
+import type { BuildPicker, Candidate } from './picker.js';
 
 /** Up to this many candidates the true minimum is cheap. */
 const EXACT_UP_TO = 16;
 
 /**
- * The fewest calls in flight: the exact minimum of a small set, else the better of two drawn at random (power of two
- * choices; Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001), which keeps many routers from
- * running after the same minimum. Ties are broken at random.
+ * The least work for its weight: the exact minimum of a small set, else the better of two drawn at random (power of two choices;
+ * Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001), which keeps many routers from running after the same
+ * minimum. The two are drawn as often as their weights say, without which a large set could not fill a heavy one (Berenbrink et al.,
+ * "Balls into Non-uniform Bins", 2014). Ties, so an idle set, are broken at random by weight.
  */
-export const leastConnections: BuildPicker = (candidates, { random }) => ({
-  pick({ excluded }) {
-    const start = randomInt(random, candidates.length);
-    if (candidates.length <= EXACT_UP_TO) return least(candidates, start, excluded);
-    const first = candidates[start];
-    const second = candidates[(start + 1 + randomInt(random, candidates.length - 1)) % candidates.length];
-    if (first === undefined || second === undefined || excluded?.has(first.key) || excluded?.has(second.key)) {
-      return firstAllowed(candidates, start, excluded);
-    }
-    return second.load.inFlight < first.load.inFlight ? second : first;
-  },
-});
+export const leastConnections: BuildPicker = (candidates, { random, clock }) => {
+  if (candidates.length <= EXACT_UP_TO)
+    return { pick: ({ excluded }) => least(candidates, excluded, random, clock.monotonicMs()) };
+  const lottery = new Lottery(candidates, random, 'by weight');
+  const loads = candidates.map(({ load }) => load);
+  const weights = weightsOf(candidates);
+  return {
+    pick({ excluded }) {
+      const first = lottery.draw(excluded);
+      const second = lottery.draw(excluded);
+      const firstLoad = loads[first];
+      const secondLoad = loads[second];
+      if (firstLoad === undefined || secondLoad === undefined) return undefined;
+      const nowMs = clock.monotonicMs();
+      // work / weight of each, multiplied out.
+      const isSecond = secondLoad.work(nowMs) * (weights[first] ?? 1) < firstLoad.work(nowMs) * (weights[second] ?? 1);
+      return candidates[isSecond ? second : first];
+    },
+  };
+};
+
+/** How full a candidate is. */
+export function workForWeight({ load, weight }: Candidate, nowMs: number): number {
+  return load.work(nowMs) / weight;
+}
 
 function least<C extends Candidate>(
   candidates: readonly C[],
-  start: number,
   excluded: ReadonlySet<string> | undefined,
+  random: Random,
+  nowMs: number,
 ): C | undefined {
   let best: C | undefined;
-  for (let step = 0; step < candidates.length; step++) {
-    const candidate = candidates[(start + step) % candidates.length];
-    if (candidate === undefined || excluded?.has(candidate.key)) continue;
-    if (best === undefined || candidate.load.inFlight < best.load.inFlight) best = candidate;
+  let bestWork = Number.POSITIVE_INFINITY;
+  let tiedWeight = 0;
+  for (const candidate of candidates) {
+    if (excluded?.has(candidate.key)) continue;
+    const work = workForWeight(candidate, nowMs);
+    if (work > bestWork) continue;
+    // Reservoir sampling: each of those that are tied is the last one to stay as often as its weight says.
+    tiedWeight = work < bestWork ? candidate.weight : tiedWeight + candidate.weight;
+    if (work < bestWork || random.next() * tiedWeight < candidate.weight) best = candidate;
+    bestWork = work;
   }
   return best;
 }

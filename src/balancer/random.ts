@@ -1,7 +1,8 @@
-import { randomInt } from '../core/random.js';
-import { type BuildPicker, firstAllowed } from './picker.js';
+import { Lottery } from './lottery.js';
+import type { BuildPicker } from './picker.js';
 
 /** Uniformly at random. */
-export const random: BuildPicker = (candidates, { random: source }) => ({
-  pick: ({ excluded }) => firstAllowed(candidates, randomInt(source, candidates.length), excluded),
-});
+export const random: BuildPicker = (candidates, { random: source }) => {
+  const lottery = new Lottery(candidates, source, 'equal');
+  return { pick: ({ excluded }) => candidates[lottery.draw(excluded)] };
+};

@@ -1,10 +1,10 @@
-import { type BuildPicker, firstAllowed } from './picker.js';
+import type { BuildPicker } from './picker.js';
+import { Turn } from './turn.js';
 
-/** Each in turn. The turn goes on over changes of membership. */
-export const roundRobin: BuildPicker = (candidates, { memory }) => ({
-  pick({ excluded }) {
-    if (candidates.length === 0) return undefined;
-    memory.turn = (memory.turn + 1) % Number.MAX_SAFE_INTEGER;
-    return firstAllowed(candidates, memory.turn % candidates.length, excluded);
-  },
-});
+/** Each in turn, which goes on over changes of membership. The turns of one that is excluded for long are shared by all others. */
+export const roundRobin: BuildPicker = (candidates, { memory }) => {
+  const before = memory.kept instanceof Turn ? memory.kept : undefined;
+  const turn = before === undefined ? new Turn(candidates, memory.turn % candidates.length) : Turn.after(before, candidates);
+  memory.kept = turn;
+  return { pick: ({ excluded }) => turn.next(excluded) };
+};

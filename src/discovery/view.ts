@@ -1,4 +1,4 @@
-import type { Load } from '../balancer/picker.js';
+import { Load } from '../balancer/load.js';
 import type { Clock } from '../core/clock.js';
 import { type Instance, type InstanceKey, instanceKeyText } from '../core/instance.js';
 import { Catalog, type CatalogChange } from './catalog.js';
@@ -9,6 +9,7 @@ export interface Target {
   readonly instance: Instance;
   readonly load: Load;
   readonly weight: number;
+  readonly zone: string;
 }
 
 export type ViewChange =
@@ -119,7 +120,7 @@ export class ClusterView {
 
   private target(instance: Instance): Target {
     const before = this.current.get(instance);
-    const load = before?.instance.incarnation === instance.incarnation ? before.load : { inFlight: 0 };
-    return { key: instanceKeyText(instance), instance, load, weight: instance.weight };
+    const load = before?.instance.incarnation === instance.incarnation ? before.load : new Load();
+    return { key: instanceKeyText(instance), instance, load, weight: instance.weight, zone: instance.zone };
   }
 }

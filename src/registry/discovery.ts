@@ -1,4 +1,5 @@
-import type { Load, Picker, PickerMemory } from '../balancer/picker.js';
+import { Load } from '../balancer/load.js';
+import type { Picker, PickerMemory } from '../balancer/picker.js';
 import { type StrategyName, strategies } from '../balancer/strategies.js';
 import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
@@ -9,11 +10,24 @@ import type { StoredInstance } from './stored-instance.js';
 
 /** What was handed out counts as a connection for so long: the registry does not see when its use ends. */
 const COUNTED_FOR_MS = 10_000;
+/** The strategies that look at it. For others it would be waste, and with consistent hashing a key would move because it was asked for. */
+const COUNTING: ReadonlySet<StrategyName> = new Set(['least_connections', 'peak_ewma']);
 const MAX_POOLS = 1_000;
+
+/** Which instance is wanted. */
+export interface Wanted {
+  readonly service: string;
+  /** All of these. */
+  readonly capabilities: readonly string[];
+  readonly strategy: StrategyName;
+  /** Of the routing key, where there is one. */
+  readonly hash?: number | undefined;
+}
 
 interface Candidate {
   readonly key: string;
   readonly weight: number;
+  readonly zone: string;
   readonly load: Load;
   readonly stored: StoredInstance;
 }
@@ -33,19 +47,15 @@ export class Discovery {
   constructor(private readonly deps: { readonly clock: Clock; readonly random: Random }) {}
 
   /** @throws NOT_FOUND / NO_INSTANCE, UNAVAILABLE / NO_HEALTHY_INSTANCE. */
-  choose(
-    catalog: Catalog<StoredInstance>,
-    service: string,
-    capabilities: readonly string[],
-    strategy: StrategyName,
-  ): StoredInstance {
-    const pool = this.pool(catalog, service, capabilities, strategy);
-    const chosen = pool.picker.pick({});
+  choose(catalog: Catalog<StoredInstance>, wanted: Wanted): StoredInstance {
+    const { service, capabilities, strategy, hash } = wanted;
+    const pool = this.pool(catalog, wanted);
+    const chosen = pool.picker.pick({ hash });
     if (chosen !== undefined) {
-      chosen.load.inFlight += 1;
-      this.deps.clock.after(COUNTED_FOR_MS, () => {
-        chosen.load.inFlight -= 1;
-      });
+      if (COUNTING.has(strategy)) {
+        chosen.load.begin();
+        this.deps.clock.after(COUNTED_FOR_MS, () => chosen.load.end());
+      }
       return chosen.stored;
     }
     const what =
@@ -58,19 +68,19 @@ export class Discovery {
     });
   }
 
-  private pool(catalog: Catalog<StoredInstance>, service: string, capabilities: readonly string[], strategy: StrategyName): Pool {
+  private pool(catalog: Catalog<StoredInstance>, { service, capabilities, strategy }: Wanted): Pool {
     const key = [strategy, service, ...[...capabilities].sort()].join(' ');
     const known = this.pools.get(key);
     if (known?.catalog === catalog) return known;
     if (this.pools.size >= MAX_POOLS) this.pools.clear();
+    const { clock, random } = this.deps;
     const memory = known?.memory ?? { turn: 0 };
     const matching = [...catalog.ofService(service)]
       .filter(({ instance }) => capabilities.every((capability) => instance.capabilities.includes(capability)))
-      .map((stored) => ({ stored, key: instanceKeyText(stored.instance), weight: stored.instance.weight }))
-      .sort((a, b) => (a.key < b.key ? -1 : 1))
-      .map((candidate) => ({ ...candidate, load: known?.loads.get(candidate.key) ?? { inFlight: 0 } }));
+      .map((stored) => candidateOf(stored, known?.loads))
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
     const up = matching.filter(({ stored }) => stored.instance.status === 'up');
-    const picker = strategies[strategy](up, { random: this.deps.random, memory });
+    const picker = strategies[strategy](up, { random, clock, memory, members: matching });
     const pool: Pool = {
       catalog,
       picker,
@@ -81,4 +91,10 @@ export class Discovery {
     this.pools.set(key, pool);
     return pool;
   }
+}
+
+function candidateOf(stored: StoredInstance, loads: ReadonlyMap<string, Load> | undefined): Candidate {
+  const key = instanceKeyText(stored.instance);
+  const { weight, zone } = stored.instance;
+  return { stored, key, weight, zone, load: loads?.get(key) ?? new Load() };
 }

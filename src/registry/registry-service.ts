@@ -1,4 +1,5 @@
 import { capabilityViolations } from '../agent/manifest.js';
+import { hashKey } from '../balancer/hash-key.js';
 import { delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { invalidArgument, invalidFields, TroupeError } from '../core/errors.js';
@@ -9,7 +10,7 @@ import type { Instance as InstanceMessage } from '../gen/troupe/v1/instance.js';
 import type { KeepAliveRequest, KeepAliveResponse, ListInstancesRequest, RegistryDefinition } from '../gen/troupe/v1/registry.js';
 import type { Call } from '../rpc/call.js';
 import { instanceToMessage, statusFromMessage } from '../rpc/codec/instance.js';
-import { strategyFromMessage } from '../rpc/codec/strategy.js';
+import { routingKeyViolation, strategyFromMessage } from '../rpc/codec/strategy.js';
 import { durationFromMs } from '../rpc/codec/time.js';
 import { readPage } from '../rpc/page.js';
 import type { Handlers } from '../rpc/service.js';
@@ -129,17 +130,26 @@ export function registryService(
       const { items, nextPageToken } = readPage(matching(mirror, request), request, ({ instance }) => instanceKeyText(instance));
       return { instances: await withHeartbeats(items), nextPageToken, revision, age: age() };
     },
-    async discover({ service: given, capabilities, strategy: asked }) {
+    async discover({ service: given, capabilities, strategy: asked, routingKey }) {
       requireReady();
       const service = given === '' ? AGENT_SERVICE : given;
       const strategy = strategyFromMessage(asked, 'round_robin');
-      const wrong = [idViolation('service', service), ...capabilityViolations('capabilities', capabilities)].filter(
-        (violation) => violation !== undefined,
-      );
+      const wrong = [
+        idViolation('service', service),
+        ...capabilityViolations('capabilities', capabilities),
+        routingKeyViolation('routing_key', routingKey, strategy),
+      ].filter((violation) => violation !== undefined);
       if (strategy === undefined) wrong.push({ field: 'strategy', description: 'is not a strategy that this version knows' });
       if (strategy === undefined || wrong.length > 0) throw invalidFields(wrong);
       return {
-        instance: await one(discovery.choose(mirror.catalog, service, capabilities, strategy)),
+        instance: await one(
+          discovery.choose(mirror.catalog, {
+            service,
+            capabilities,
+            strategy,
+            hash: routingKey === '' ? undefined : hashKey(routingKey),
+          }),
+        ),
         revision: mirror.catalog.revision,
         age: age(),
       };

@@ -94,7 +94,7 @@ describe('wrong usage ends with 2, one line that says what is wrong, and one tha
     [['run', 'a', '--text', 'x', '-'], 'give one of --json, --text, --file and -, not --text and -', 'troupe run'],
     [
       ['run', 'a', '--strategy', 'best'],
-      "option '--strategy <name>' argument 'best' is invalid. Allowed are round_robin, random, least_connections.",
+      "option '--strategy <name>' argument 'best' is invalid. Allowed are round_robin, random, least_connections, weighted_round_robin, weighted_random, consistent_hash, peak_ewma.",
       'troupe run',
     ],
     [
