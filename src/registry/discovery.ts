@@ -3,7 +3,7 @@ import type { Picker, PickerMemory } from '../balancer/picker.js';
 import { type StrategyName, strategies } from '../balancer/strategies.js';
 import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
-import { instanceKeyText } from '../core/instance.js';
+import { type Instance, instanceKeyText, NODE_SERVICE } from '../core/instance.js';
 import type { Random } from '../core/random.js';
 import type { Catalog } from '../discovery/catalog.js';
 import type { StoredInstance } from './stored-instance.js';
@@ -80,7 +80,10 @@ export class Discovery {
       .map((stored) => candidateOf(stored, known?.loads))
       .sort((a, b) => (a.key < b.key ? -1 : 1));
     const up = matching.filter(({ stored }) => stored.instance.status === 'up');
-    const picker = strategies[strategy](up, { random, clock, memory, members: matching });
+    const passing = up.filter(({ stored }) => !failsProbes(stored.instance, catalog));
+    // With most of them failing, the probes are more likely wrong: the panic threshold of routers.
+    const eligible = passing.length * 2 >= up.length ? passing : up;
+    const picker = strategies[strategy](eligible, { random, clock, memory, members: matching });
     const pool: Pool = {
       catalog,
       picker,
@@ -91,6 +94,12 @@ export class Discovery {
     this.pools.set(key, pool);
     return pool;
   }
+}
+
+/** Whether it, or the node that hosts it, fails the registry's probes. */
+function failsProbes({ probe, nodeId }: Instance, catalog: Catalog<StoredInstance>): boolean {
+  const verdict = probe ?? (nodeId === '' ? undefined : catalog.get({ service: NODE_SERVICE, id: nodeId })?.instance.probe);
+  return verdict?.failing === true;
 }
 
 function candidateOf(stored: StoredInstance, loads: ReadonlyMap<string, Load> | undefined): Candidate {

@@ -110,3 +110,25 @@ describe('what was handed out', () => {
     expect(handOut(name, 20).clock.pending).toBe(0);
   });
 });
+
+describe('probes', () => {
+  const probe = { failing: true, reason: 'no answer', sinceMs: 0, registryId: 'registry-1' };
+
+  it.each([
+    ['are left out', 1, ['a1', 'a2']],
+    ['are taken all the same where most do', 2, ['a0', 'a1', 'a2']],
+  ])('agents whose nodes fail them %s', (_what, failing, expected) => {
+    const discovery = new Discovery({ clock: new FakeClock(), random: seededRandom(testSeed) });
+    const instances = [0, 1, 2].flatMap((n) => [
+      instanceOf('node', `n${n}`, n < failing ? { probe } : {}),
+      instanceOf('agent', `a${n}`, { nodeId: `n${n}` }),
+    ]);
+    const catalog = Catalog.empty<StoredInstance>().with(
+      instances.map((instance) => ({ kind: 'put', known: { instance, leaseId: 1n } })),
+      1n,
+    );
+    const wanted = { service: 'agent', capabilities: [], strategy: 'round_robin', hash: undefined } as const;
+    const chosen = new Set(Array.from({ length: 9 }, () => discovery.choose(catalog, wanted).instance.id));
+    expect([...chosen].sort()).toEqual(expected);
+  });
+});
