@@ -12,12 +12,14 @@ import {
 } from '../gen/troupe/internal/v1/routed.js';
 import { NodeDefinition } from '../gen/troupe/v1/node.js';
 import type { Call } from '../rpc/call.js';
+import { notableCircuits } from '../rpc/codec/circuit.js';
 import { manifestFromMessage } from '../rpc/codec/manifest.js';
-import { msFromDuration } from '../rpc/codec/time.js';
+import { durationFromMs, msFromDuration } from '../rpc/codec/time.js';
 import { readPage } from '../rpc/page.js';
 import { type Handlers, withTypes } from '../rpc/service.js';
 import type { AgentHost } from '../runtime/host.js';
-import { agentStatusToMessage, kindToMessage } from './agent-status.js';
+import type { ProcessLoad } from '../telemetry/process-load.js';
+import { agentCircuit, agentStatusToMessage, kindToMessage } from './agent-status.js';
 import type { LocalNodeTasks, TaskCall } from './local-tasks.js';
 import type { AgentNode } from './node.js';
 
@@ -32,6 +34,7 @@ export interface NodeServiceDeps extends StatusDeps {
   readonly host: AgentHost;
   readonly node: AgentNode;
   readonly tasks: LocalNodeTasks;
+  readonly processLoad: { readonly current: ProcessLoad };
 }
 
 export const DEFAULT_UNDEPLOY_GRACE_MS = 10_000;
@@ -80,6 +83,7 @@ export function nodeService(deps: NodeServiceDeps): Handlers<typeof RoutedNodeDe
     getStatus({ nodeId: asked }) {
       mine(asked);
       const { inFlight, queued } = host.totals();
+      const { eventLoopDelayMs, cpuCores } = deps.processLoad.current;
       return {
         ...memberStatus(deps),
         kinds: host.definitions.map(kindToMessage),
@@ -88,6 +92,9 @@ export function nodeService(deps: NodeServiceDeps): Handlers<typeof RoutedNodeDe
         queued,
         draining: host.isDraining,
         unrestoredAgents: new Map(node.unrestored),
+        circuits: notableCircuits(host.list().flatMap((status) => agentCircuit(status) ?? [])),
+        eventLoopDelay: durationFromMs(eventLoopDelayMs),
+        cpu: cpuCores,
       };
     },
     async drain({ nodeId: asked, grace }) {
