@@ -11,6 +11,16 @@ import {
   MAX_MAILBOX_CAPACITY,
 } from './manifest.js';
 
+/** When an agent gets no more tasks for a while because those before failed. */
+export interface CircuitOptions {
+  /** Failures in a row, 1 to 1,000; 5 when not given. */
+  readonly failures?: number | undefined;
+  /** How long it gets none the first time, 1 ms to 1 h; 5 s when not given. Doubles each time that the task which is then tried fails. */
+  readonly openMs?: number | undefined;
+  /** The longest that it gets none, `openMs` to 1 h; 60 s, or `openMs` if that is longer, when not given. */
+  readonly maxOpenMs?: number | undefined;
+}
+
 /** What an author writes. `Config` is what `config.parse` gives, `State` what `start` gives. */
 export interface AgentOptions<Config, State> {
   /** Names the kind in manifests. Matches `^[a-z0-9][a-z0-9._-]{0,62}$`. */
@@ -21,8 +31,23 @@ export interface AgentOptions<Config, State> {
   readonly capabilities: readonly string[];
   /** Tasks that one agent works on at once, 1 to 10,000; 1 when not given. */
   readonly concurrency?: number;
-  /** Tasks that may wait for one agent, 1 to 100,000; 100 when not given. A full mailbox refuses with RESOURCE_EXHAUSTED. */
+  /**
+   * Tasks that may wait for one agent, 1 to 100,000; 100 when not given. A task is refused with RESOURCE_EXHAUSTED when the
+   * mailbox is full and holds nothing less urgent, and when it would not be done before its deadline.
+   */
   readonly mailboxCapacity?: number;
+  /**
+   * Whether an agent works on fewer tasks at once than `concurrency` allows while more only make each of them slower; false when not
+   * given. For work whose limit is not known, such as calls of a service that many share.
+   */
+  readonly adaptiveConcurrency?: boolean;
+  /**
+   * An agent whose tasks fail again and again gets none for a while: it refuses them with UNAVAILABLE / CIRCUIT_OPEN, and routers
+   * send them elsewhere. Failures are UNKNOWN (whatever is thrown that is no TroupeError), INTERNAL, UNAVAILABLE and DATA_LOSS,
+   * and a deadline that passes after the agent has worked for at least 1 s. RESOURCE_EXHAUSTED and CANCELLED say nothing, and all
+   * else that it throws is an answer: it works. False: never.
+   */
+  readonly circuit?: false | CircuitOptions;
   /** Checks the manifest's `config`, for example a zod schema. What it throws fails the deployment. */
   readonly config?: { parse(value: unknown): Config };
   /** Runs once before the first task; what it gives is `ctx.state`. What it throws fails the deployment. */
@@ -42,6 +67,8 @@ export interface AgentDefinition<Config = unknown, State = unknown> extends Agen
   readonly description: string;
   readonly concurrency: number;
   readonly mailboxCapacity: number;
+  readonly adaptiveConcurrency: boolean;
+  readonly circuit: false | CircuitOptions;
 }
 
 /** A definition whatever its types: what hosts hold. */
@@ -68,6 +95,8 @@ export function defineAgent<Config = unknown, State = undefined>(
 ): AgentDefinition<Config, State> {
   const concurrency = options.concurrency ?? DEFAULT_CONCURRENCY;
   const mailboxCapacity = options.mailboxCapacity ?? DEFAULT_MAILBOX_CAPACITY;
+  const adaptiveConcurrency = options.adaptiveConcurrency ?? false;
+  const circuit = options.circuit ?? {};
   const violations: FieldViolation[] = [
     idViolation('kind', String(options.kind ?? '')),
     ...(Array.isArray(options.capabilities)
@@ -78,6 +107,8 @@ export function defineAgent<Config = unknown, State = undefined>(
       : undefined,
     limitViolation('concurrency', concurrency, MAX_CONCURRENCY),
     limitViolation('mailboxCapacity', mailboxCapacity, MAX_MAILBOX_CAPACITY),
+    typeof adaptiveConcurrency === 'boolean' ? undefined : { field: 'adaptiveConcurrency', description: 'must be true or false' },
+    ...circuitViolations(circuit),
     typeof options.run === 'function' ? undefined : { field: 'run', description: 'must be a function (task, ctx) => result' },
     isFunctionIfGiven(options.start) ? undefined : { field: 'start', description: 'must be a function (ctx) => state' },
     isFunctionIfGiven(options.stop) ? undefined : { field: 'stop', description: 'must be a function (ctx) => void' },
@@ -86,7 +117,32 @@ export function defineAgent<Config = unknown, State = undefined>(
       : { field: 'config', description: 'must have a method parse(value), as zod schemas have' },
   ].filter((violation) => violation !== undefined);
   if (violations.length > 0) throw invalidFields(violations);
-  return { ...options, description: options.description ?? '', concurrency, mailboxCapacity, [AGENT_DEFINITION]: true };
+  return {
+    ...options,
+    description: options.description ?? '',
+    concurrency,
+    mailboxCapacity,
+    adaptiveConcurrency,
+    circuit,
+    [AGENT_DEFINITION]: true,
+  };
+}
+
+const MAX_FAILURES = 1_000;
+const MAX_OPEN_MS = 3_600_000;
+
+function circuitViolations(circuit: false | CircuitOptions): (FieldViolation | undefined)[] {
+  if (circuit === false) return [];
+  if (typeof circuit !== 'object' || circuit === null)
+    return [{ field: 'circuit', description: 'must be false, or an object of failures, openMs and maxOpenMs' }];
+  const { failures, openMs, maxOpenMs } = circuit;
+  const wrong = [
+    failures === undefined ? undefined : limitViolation('circuit.failures', failures, MAX_FAILURES),
+    openMs === undefined ? undefined : limitViolation('circuit.openMs', openMs, MAX_OPEN_MS),
+    maxOpenMs === undefined ? undefined : limitViolation('circuit.maxOpenMs', maxOpenMs, MAX_OPEN_MS),
+  ].filter((violation) => violation !== undefined);
+  if (wrong.length > 0 || openMs === undefined || maxOpenMs === undefined || maxOpenMs >= openMs) return wrong;
+  return [{ field: 'circuit.maxOpenMs', description: 'must be at least openMs' }];
 }
 
 /** Authors in JavaScript have no compiler to tell them. */

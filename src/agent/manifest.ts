@@ -1,26 +1,48 @@
-import type { FieldViolation } from '../core/errors.js';
+import { type FieldViolation, invalidFields } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
 import type { JsonObject } from '../core/json.js';
 
-/** The order from which a node activates an agent; zero and empty mean: what the kind declares. */
+/** What a live agent was activated from: everything that was left open is what its kind declares. */
 export interface AgentManifest {
   /** Unique in the cluster. */
   readonly id: string;
   readonly kind: string;
   readonly capabilities: readonly string[];
   readonly config: JsonObject;
+  /** Tasks that it works on at once, 1 to 10,000. */
   readonly concurrency: number;
+  /** Tasks that may wait for it, 1 to 100,000. */
   readonly mailboxCapacity: number;
+  /** Its share under weighted strategies, 1 to 1000. */
   readonly weight: number;
+  /** Whether it works on fewer tasks at once than `concurrency` allows while more only make each of them slower. */
+  readonly adaptiveConcurrency: boolean;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** What a manifest needs to say; the rest is what its kind declares. */
-export type ManifestInput = Pick<AgentManifest, 'id' | 'kind'> & Partial<AgentManifest>;
+/** The order to activate an agent. What is not given is what its kind declares, as are no capabilities; a weight of 1. */
+export type ManifestInput = Pick<AgentManifest, 'id' | 'kind'> & {
+  readonly [Field in keyof Omit<AgentManifest, 'id' | 'kind'>]?: AgentManifest[Field] | undefined;
+};
 
-export function completeManifest(manifest: ManifestInput): AgentManifest {
-  return { capabilities: [], config: {}, concurrency: 0, mailboxCapacity: 0, weight: 0, metadata: {}, ...manifest };
+/** Gives back a manifest whose numbers are right; 0 is wrong, and not "not given". @throws INVALID_ARGUMENT naming every wrong field. */
+export function checkManifest<M extends ManifestInput>(manifest: M): M {
+  const violations = sizeViolations('', manifest);
+  if (violations.length > 0) throw invalidFields(violations);
+  return manifest;
 }
+
+/** What is wrong with the numbers that are given; `prefix` goes before the fields' names, which the wire spells in its own way. */
+export function sizeViolations(prefix: string, manifest: Sizes, mailboxName = 'mailboxCapacity'): FieldViolation[] {
+  const { concurrency, mailboxCapacity, weight } = manifest;
+  return [
+    concurrency === undefined ? undefined : limitViolation(`${prefix}concurrency`, concurrency, MAX_CONCURRENCY),
+    mailboxCapacity === undefined ? undefined : limitViolation(`${prefix}${mailboxName}`, mailboxCapacity, MAX_MAILBOX_CAPACITY),
+    weight === undefined ? undefined : limitViolation(`${prefix}weight`, weight, MAX_WEIGHT),
+  ].filter((violation) => violation !== undefined);
+}
+
+type Sizes = Pick<ManifestInput, 'concurrency' | 'mailboxCapacity' | 'weight'>;
 
 export const DEFAULT_CONCURRENCY = 1;
 export const DEFAULT_MAILBOX_CAPACITY = 100;

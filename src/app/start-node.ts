@@ -1,5 +1,6 @@
 import type { AnyAgentDefinition } from '../agent/define-agent.js';
-import type { ManifestInput } from '../agent/manifest.js';
+import { type ManifestInput, sizeViolations } from '../agent/manifest.js';
+import { invalidFields } from '../core/errors.js';
 import { endpointText } from '../core/instance.js';
 import { parseRoutingPolicy, type RoutingPolicyInput } from '../upstream/routing-policy.js';
 import { DEFAULTS, hostId, type NodeConfig } from './config.js';
@@ -36,6 +37,8 @@ export interface StartedNode {
  * @throws TroupeError UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT, or as Node.DeployAgent says. Without a registry it waits for one.
  */
 export async function startNode({ deploy = [], policy, ...options }: StartNodeOptions): Promise<StartedNode> {
+  const wrong = deploy.flatMap((manifest, index) => sizeViolations(`deploy[${index}].`, manifest));
+  if (wrong.length > 0) throw invalidFields(wrong);
   const role = await startNodeRole({
     id: hostId('node'),
     host: DEFAULTS.host,

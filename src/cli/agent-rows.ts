@@ -1,4 +1,5 @@
 import { type AgentStatus, agentStateToJSON } from '../gen/troupe/v1/agent.js';
+import { circuitStateToJSON } from '../gen/troupe/v1/health.js';
 import type { Instance } from '../gen/troupe/v1/instance.js';
 
 /** What `troupe agents` shows of an agent; what only its node knows is absent while the node does not answer. */
@@ -15,6 +16,9 @@ export interface AgentRow {
   readonly queued?: number;
   readonly completed?: number;
   readonly failed?: number;
+  readonly refused?: number;
+  /** As the contract names it without its prefix; absent as well where the agent has none. */
+  readonly circuit?: string;
   readonly registeredAt: Date | undefined;
 }
 
@@ -56,6 +60,8 @@ function toldRow(status: AgentStatus, instance: Instance | undefined): AgentRow 
     queued: status.queued,
     completed: Number(status.completed),
     failed: Number(status.failed),
+    refused: Number(status.refused),
+    ...(status.circuit === undefined ? {} : { circuit: circuitStateToJSON(status.circuit.state).replace('CIRCUIT_STATE_', '') }),
     registeredAt: instance?.registeredAt ?? status.stateSince,
   };
 }

@@ -1,6 +1,6 @@
 import type { Channel } from '@grpc/grpc-js';
 import type { Client } from 'nice-grpc';
-import type { ManifestInput } from '../agent/manifest.js';
+import { checkManifest, type ManifestInput } from '../agent/manifest.js';
 import { asBuffer } from '../core/bytes.js';
 import { abortError, deadlineExceeded, TroupeError } from '../core/errors.js';
 import { newId, type TaskId } from '../core/ids.js';
@@ -171,18 +171,8 @@ export class TroupeClient {
 
   /** Activates an agent: on `nodeId`, or on the least loaded node that has its kind. Answers when it is running. */
   async deploy(manifest: ManifestInput, nodeId = ''): Promise<AgentStatus> {
-    const full = {
-      capabilities: [],
-      config: {},
-      concurrency: 0,
-      mailboxCapacity: 0,
-      weight: 0,
-      metadata: {},
-      ...manifest,
-    };
-    const { agent } = await this.control((options) =>
-      this.node.deployAgent({ manifest: manifestToMessage(full), nodeId }, options),
-    );
+    const message = manifestToMessage(checkManifest(manifest));
+    const { agent } = await this.control((options) => this.node.deployAgent({ manifest: message, nodeId }, options));
     return required(agent);
   }
 

@@ -1,5 +1,8 @@
 import type { AnyAgentDefinition } from '../agent/define-agent.js';
+import { AGENT_SERVICE } from '../core/instance.js';
 import { type AgentKind, AgentState, type AgentStatus } from '../gen/troupe/v1/agent.js';
+import type { CircuitStatus } from '../gen/troupe/v1/health.js';
+import { circuitStatusToMessage } from '../rpc/codec/circuit.js';
 import { manifestToMessage } from '../rpc/codec/manifest.js';
 import type { ActivationState, ActivationStatus } from '../runtime/activation.js';
 
@@ -24,9 +27,14 @@ export function agentStatusToMessage(status: ActivationStatus, nodeId: string): 
     refused: BigInt(status.refused),
     stateSince: new Date(status.stateSinceMs),
     nodeId,
-    circuit: undefined,
-    concurrencyLimit: status.manifest.concurrency,
+    circuit: agentCircuit(status),
+    concurrencyLimit: status.concurrencyLimit,
   };
+}
+
+/** Undefined where it is switched off. */
+export function agentCircuit({ manifest, circuit }: ActivationStatus): CircuitStatus | undefined {
+  return circuit === undefined ? undefined : circuitStatusToMessage(AGENT_SERVICE, manifest.id, circuit);
 }
 
 export function kindToMessage({ kind, description, capabilities, concurrency, mailboxCapacity }: AnyAgentDefinition): AgentKind {

@@ -12,10 +12,12 @@ import type {
 import type { LoadReport } from '../gen/troupe/v1/node.js';
 import { TaskState } from '../gen/troupe/v1/task.js';
 import { decodePayload } from '../rpc/codec/payload.js';
+import { priorityFromMessage } from '../rpc/codec/priority.js';
 import { durationFromMs, msFromDuration } from '../rpc/codec/time.js';
-import { notStarted } from '../runtime/activation.js';
 import type { AgentHost } from '../runtime/host.js';
+import { notStarted } from '../runtime/refusals.js';
 import type { TaskSink, Turn } from '../runtime/turn.js';
+import type { ProcessLoad } from '../telemetry/process-load.js';
 import { encodeResult } from './result.js';
 import { type TaskStream, TaskStreams } from './task-streams.js';
 
@@ -32,6 +34,8 @@ export interface LocalTasksDeps {
   /** Whether the node must act as if its lease were gone. */
   readonly membership: Pick<Membership, 'isFenced'>;
   readonly clock: Clock;
+  /** How busy this process is. */
+  readonly processLoad: { readonly current: ProcessLoad };
 }
 
 /** What one task and a streamed one have in common. */
@@ -110,6 +114,8 @@ export class LocalNodeTasks {
         attempt: attempt || 1,
         requiredCapabilities: task.requiredCapabilities,
         labels: task.labels,
+        // Routers refuse what they do not know; of a newer one it is as urgent as most.
+        priority: priorityFromMessage(task.priority) ?? 'normal',
         payload: () => decodePayload(task.payload),
         deadlineMs: Math.min(deadlineMs, task.deadline?.getTime() ?? deadlineMs),
         traceparent,
@@ -134,6 +140,13 @@ export class LocalNodeTasks {
 
   private load({ task }: Pick<RoutedExecuteTaskRequest, 'task'>): LoadReport {
     const activation = this.deps.host.find(task?.agentId ?? '');
-    return { inFlight: activation?.inFlight ?? 0, queued: activation?.queued ?? 0, limit: 0, eventLoopDelayUs: 0, cpuMillis: 0 };
+    const { eventLoopDelayMs, cpuCores } = this.deps.processLoad.current;
+    return {
+      inFlight: activation?.inFlight ?? 0,
+      queued: activation?.queued ?? 0,
+      limit: activation?.concurrencyLimit ?? 0,
+      eventLoopDelayUs: Math.round(eventLoopDelayMs * 1_000),
+      cpuMillis: Math.round(cpuCores * 1_000),
+    };
   }
 }

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AgentManifest } from '../agent/manifest.js';
+import type { AgentManifest, ManifestInput } from '../agent/manifest.js';
 import { messageOf, TroupeError } from '../core/errors.js';
 import { isId } from '../core/ids.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -36,7 +36,7 @@ export class ManifestStore {
   }
 
   /** What was saved, by id. A file that cannot be read is logged and left alone. @throws FAILED_PRECONDITION / DATA_DIR. */
-  async load(): Promise<AgentManifest[]> {
+  async load(): Promise<ManifestInput[]> {
     if (this.directory === undefined) return [];
     let names: string[];
     try {
@@ -45,11 +45,11 @@ export class ManifestStore {
     } catch (error) {
       throw this.failed(error);
     }
-    const manifests: AgentManifest[] = [];
+    const manifests: ManifestInput[] = [];
     for (const name of names.sort()) {
       if (!name.endsWith(SUFFIX)) continue;
       try {
-        const manifest = JSON.parse(await readFile(join(this.directory, name), 'utf8')) as AgentManifest;
+        const manifest = JSON.parse(await readFile(join(this.directory, name), 'utf8')) as ManifestInput;
         if (!isId(manifest.id) || `${manifest.id}${SUFFIX}` !== name) throw new Error('its id does not match its name');
         manifests.push(manifest);
       } catch (error) {

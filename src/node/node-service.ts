@@ -11,14 +11,16 @@ import {
 } from '../gen/troupe/internal/v1/routed.js';
 import { NodeDefinition } from '../gen/troupe/v1/node.js';
 import type { Call } from '../rpc/call.js';
+import { notableCircuits } from '../rpc/codec/circuit.js';
 import { manifestFromMessage } from '../rpc/codec/manifest.js';
-import { msFromDuration } from '../rpc/codec/time.js';
+import { durationFromMs, msFromDuration } from '../rpc/codec/time.js';
 import { readPage } from '../rpc/page.js';
 import { type Handlers, withTypes } from '../rpc/service.js';
 import type { AgentHost } from '../runtime/host.js';
+import type { ProcessLoad } from '../telemetry/process-load.js';
 import { memberStatus, type StatusDeps } from '../upstream/member-status.js';
 import { watchHealth } from '../upstream/watch-health.js';
-import { agentStatusToMessage, kindToMessage } from './agent-status.js';
+import { agentCircuit, agentStatusToMessage, kindToMessage } from './agent-status.js';
 import type { LocalNodeTasks, TaskCall } from './local-tasks.js';
 import type { AgentNode } from './node.js';
 
@@ -33,6 +35,7 @@ export interface NodeServiceDeps extends StatusDeps {
   readonly host: AgentHost;
   readonly node: AgentNode;
   readonly tasks: LocalNodeTasks;
+  readonly processLoad: { readonly current: ProcessLoad };
 }
 
 export const DEFAULT_UNDEPLOY_GRACE_MS = 10_000;
@@ -82,14 +85,19 @@ export function nodeService(deps: NodeServiceDeps): Handlers<typeof RoutedNodeDe
     getStatus({ nodeId: asked }) {
       mine(asked);
       const { inFlight, queued } = host.totals();
+      const { eventLoopDelayMs, cpuCores } = deps.processLoad.current;
+      const member = memberStatus(deps);
       return {
-        ...memberStatus(deps),
+        ...member,
         kinds: host.definitions.map(kindToMessage),
         agentCount: host.size,
         inFlight,
         queued,
         draining: host.isDraining,
         unrestoredAgents: new Map(node.unrestored),
+        circuits: notableCircuits([...member.circuits, ...host.list().flatMap((status) => agentCircuit(status) ?? [])]),
+        eventLoopDelay: durationFromMs(eventLoopDelayMs),
+        cpu: cpuCores,
       };
     },
     async drain({ nodeId: asked, grace }) {

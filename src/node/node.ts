@@ -1,4 +1,4 @@
-import type { AgentManifest } from '../agent/manifest.js';
+import type { AgentManifest, ManifestInput } from '../agent/manifest.js';
 import type { Clock } from '../core/clock.js';
 import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
 import type { InstanceId } from '../core/ids.js';
@@ -32,7 +32,7 @@ export class AgentNode {
   }
 
   /** Activates, registers and remembers an agent. All or nothing. @throws as Node.DeployAgent says. */
-  async deploy(manifest: AgentManifest): Promise<ActivationStatus> {
+  async deploy(manifest: ManifestInput): Promise<ActivationStatus> {
     const { host, manifests } = this.deps;
     const activation = await this.activate(manifest);
     try {
@@ -62,7 +62,7 @@ export class AgentNode {
   }
 
   /** Brings back the agents that this node had before. What cannot come back is noted, and does not keep the others away. */
-  async restore(manifests: readonly AgentManifest[]): Promise<void> {
+  async restore(manifests: readonly ManifestInput[]): Promise<void> {
     for (const manifest of manifests) {
       if (this.deps.host.find(manifest.id) !== undefined) continue;
       try {
@@ -109,7 +109,7 @@ export class AgentNode {
     return report;
   }
 
-  private async activate(manifest: AgentManifest): Promise<Activation> {
+  private async activate(manifest: ManifestInput): Promise<Activation> {
     const { host, membership } = this.deps;
     if (membership.isFenced) {
       throw new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this node holds no lease now: the registry is not reached; try again', {

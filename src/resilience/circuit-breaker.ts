@@ -31,7 +31,9 @@ export interface CircuitCounts {
  * open after `failures` in a row → half-open when its pause has passed, which lets `probes` calls through at once → closed
  * with the first that succeeds, open again with the first that fails.
  *
- * Every `tryAcquire` that gave true is followed by exactly one of `succeeded`, `failed`, `released`.
+ * Every `tryAcquire` that gave true is followed by exactly one of `succeeded`, `failed`, `released`, with the `era` that was current
+ * when it was let through: what a call from before the last opening tells is old, and must neither close nor open anything. Who
+ * gives none speaks of now.
  */
 export class CircuitBreaker {
   private current: CircuitState = CLOSED;
@@ -39,6 +41,7 @@ export class CircuitBreaker {
   private readonly counted = { successes: 0, failures: 0, rejected: 0 };
   private inARow = 0;
   private lastReason = '';
+  private opened = 0;
 
   /** `onChange` is called after each change of state's kind. */
   constructor(
@@ -58,6 +61,11 @@ export class CircuitBreaker {
 
   get counts(): CircuitCounts {
     return this.counted;
+  }
+
+  /** How often it has opened since it exists: tells calls from before an opening from those after. */
+  get era(): number {
+    return this.opened;
   }
 
   /** Failures since the last success. */
@@ -87,6 +95,12 @@ export class CircuitBreaker {
     return this.current.kind === 'open' ? Math.max(0, this.current.retryAtMs - this.clock.monotonicMs()) : 0;
   }
 
+  /** When the next call may pass, milliseconds since the epoch; undefined while one may now. */
+  get nextTryAtMs(): number | undefined {
+    const ms = this.retryInMs();
+    return ms > 0 ? this.clock.now() + ms : undefined;
+  }
+
   /** Asks for a call to be let through; counts it when not. */
   tryAcquire(): boolean {
     if (this.current.kind === 'closed') return true;
@@ -99,16 +113,17 @@ export class CircuitBreaker {
     return true;
   }
 
-  succeeded(): void {
+  succeeded(era = this.opened): void {
     this.counted.successes += 1;
+    if (era !== this.opened || this.current.kind === 'open') return;
     this.inARow = 0;
-    // A success of a call from before it opened says nothing of now.
-    if (this.current.kind !== 'open') this.enter(CLOSED);
+    this.enter(CLOSED);
   }
 
   /** `reason`: what went wrong, in a few words. */
-  failed(reason: string): void {
+  failed(reason: string, era = this.opened): void {
     this.counted.failures += 1;
+    if (era !== this.opened) return;
     this.inARow += 1;
     this.lastReason = reason.slice(0, MAX_REASON_CHARS);
     const { current } = this;
@@ -117,12 +132,14 @@ export class CircuitBreaker {
   }
 
   /** A call that was let through ended without telling anything: its caller went away, or it was refused for another reason. */
-  released(): void {
+  released(era = this.opened): void {
     const { current } = this;
-    if (current.kind === 'half_open') this.enter({ ...current, underWay: Math.max(0, current.underWay - 1) });
+    if (era !== this.opened || current.kind !== 'half_open') return;
+    this.enter({ ...current, underWay: Math.max(0, current.underWay - 1) });
   }
 
   private open(openings: number): void {
+    this.opened += 1;
     const pauseMs = Math.min(this.policy.maxOpenMs, this.policy.openMs * 2 ** Math.min(openings - 1, 30));
     this.enter({ kind: 'open', retryAtMs: this.clock.monotonicMs() + pauseMs, openings });
   }

@@ -4,8 +4,9 @@ import { delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { abortError, messageOf, TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
-import { Mailbox } from './mailbox.js';
-import { type SharedContext, type TaskInput, type TaskSink, Turn, TurnContext } from './turn.js';
+import { Admission, type AdmissionStatus } from './admission.js';
+import { notStarted } from './refusals.js';
+import { type SharedContext, type TaskInput, type TaskSink, type Turn, TurnContext, type TurnEnd } from './turn.js';
 
 export type ActivationState =
   | { readonly kind: 'initialized' }
@@ -15,15 +16,10 @@ export type ActivationState =
   | { readonly kind: 'stopped' }
   | { readonly kind: 'failed'; readonly reason: string };
 
-export interface ActivationStatus {
+export interface ActivationStatus extends AdmissionStatus {
   readonly manifest: AgentManifest;
   readonly state: ActivationState;
   readonly stateSinceMs: number;
-  readonly inFlight: number;
-  readonly queued: number;
-  readonly completed: number;
-  readonly failed: number;
-  readonly refused: number;
 }
 
 export interface StopReport {
@@ -41,21 +37,17 @@ export interface ActivationDeps {
 
 /** How long an agent's work may take to heed its signal before its activation is given up. */
 const HEED_MS = 1_000;
-/** After a full mailbox refused: a router finds another agent sooner than this one frees a place. */
-const FULL_RETRY_MS = 100;
 
 /** One live agent: initialized → starting → running → stopping → stopped; failed where its start failed. */
 export class Activation {
   private state: ActivationState = { kind: 'initialized' };
   private stateSinceMs: number;
-  private readonly mailbox: Mailbox<Turn>;
-  private readonly running = new Set<Turn>();
+  private readonly admission: Admission;
   private readonly ending = new AbortController();
   private readonly logger: Logger;
   private shared: SharedContext;
   private started: Promise<void> = Promise.resolve();
   private stopped: Promise<StopReport> | undefined;
-  private counts = { completed: 0, failed: 0, refused: 0 };
 
   /** `manifest` is complete: the kind's defaults are filled in. */
   constructor(
@@ -74,30 +66,29 @@ export class Activation {
       logger: this.logger,
       state: undefined,
     };
-    this.mailbox = new Mailbox({ concurrency: manifest.concurrency, capacity: manifest.mailboxCapacity }, (turn) =>
-      this.work(turn),
-    );
+    const { nodeId, clock } = deps;
+    const circuit = definition.circuit ?? {};
+    this.admission = new Admission({ manifest, circuit, nodeId, clock, logger: this.logger }, (turn) => this.run(turn));
   }
 
   status(): ActivationStatus {
-    return {
-      manifest: this.manifest,
-      state: this.state,
-      stateSinceMs: this.stateSinceMs,
-      inFlight: this.mailbox.inFlight,
-      queued: this.mailbox.queued,
-      ...this.counts,
-    };
+    const { manifest, state, stateSinceMs } = this;
+    return { manifest, state, stateSinceMs, ...this.admission.status() };
   }
 
   /** Tasks the agent works on. */
   get inFlight(): number {
-    return this.mailbox.inFlight;
+    return this.admission.inFlight;
   }
 
   /** Tasks that wait. */
   get queued(): number {
-    return this.mailbox.queued;
+    return this.admission.queued;
+  }
+
+  /** Tasks the agent works on at once at most now. */
+  get concurrencyLimit(): number {
+    return this.admission.concurrencyLimit;
   }
 
   /** @throws FAILED_PRECONDITION / AGENT_START_FAILED, saying why. */
@@ -124,35 +115,15 @@ export class Activation {
     }
   }
 
-  /**
-   * Hands a task to the agent. @throws when the agent cannot take it, and has not: FAILED_PRECONDITION / AGENT_NOT_RUNNING,
-   * RESOURCE_EXHAUSTED / MAILBOX_FULL.
-   */
+  /** Hands a task to the agent. @throws FAILED_PRECONDITION / AGENT_NOT_RUNNING, and what Admission.admit throws. */
   execute(input: TaskInput, sink?: TaskSink): Turn {
-    if (this.state.kind !== 'running') {
-      throw new TroupeError(
-        'FAILED_PRECONDITION',
-        'AGENT_NOT_RUNNING',
-        `agent "${this.manifest.id}" is ${this.state.kind}, not running`,
-        notStarted(this.manifest.id),
-      );
-    }
-    const turn = new Turn(input, sink, this.deps.clock);
-    if (!this.mailbox.offer(turn)) {
-      this.counts.refused += 1;
-      throw new TroupeError(
-        'RESOURCE_EXHAUSTED',
-        'MAILBOX_FULL',
-        `the mailbox of agent "${this.manifest.id}" is full (${this.manifest.mailboxCapacity} wait); try later, or deploy more agents of its capabilities`,
-        {
-          ...notStarted(this.manifest.id),
-          retryAfterMs: FULL_RETRY_MS,
-          violations: [{ field: `agent:${this.manifest.id}`, description: `mailbox capacity ${this.manifest.mailboxCapacity}` }],
-        },
-      );
-    }
-    turn.watchDeadline();
-    return turn;
+    if (this.state.kind === 'running') return this.admission.admit(input, sink);
+    throw new TroupeError(
+      'FAILED_PRECONDITION',
+      'AGENT_NOT_RUNNING',
+      `agent "${this.manifest.id}" is ${this.state.kind}, not running`,
+      notStarted(this.manifest.id),
+    );
   }
 
   /**
@@ -165,7 +136,7 @@ export class Activation {
       return this.stopped;
     }
     await this.within(graceMs, this.stopped);
-    if (this.callOff() > 0) await this.within(HEED_MS, this.stopped);
+    if (this.admission.callOff() > 0) await this.within(HEED_MS, this.stopped);
     return NOTHING_DONE;
   }
 
@@ -188,24 +159,16 @@ export class Activation {
     }
     if (this.state.kind !== 'running') return NOTHING_DONE;
     this.enter({ kind: 'stopping' });
-    const endedBefore = this.counts.completed + this.counts.failed;
-    await this.within(graceMs, this.mailbox.whenIdle());
-    const finished = this.counts.completed + this.counts.failed - endedBefore;
-    const cancelled = this.callOff();
-    if (cancelled > 0) await this.within(HEED_MS, this.mailbox.whenIdle());
+    const { admission } = this;
+    const endedBefore = admission.ended;
+    await this.within(graceMs, admission.whenIdle());
+    const finished = admission.ended - endedBefore;
+    const cancelled = admission.callOff();
+    if (cancelled > 0) await this.within(HEED_MS, admission.whenIdle());
     this.ending.abort();
     await this.runStop();
     this.enter({ kind: 'stopped' });
     return { finished, cancelled };
-  }
-
-  private callOff(): number {
-    const waiting = this.mailbox.clear();
-    const error = (details: object) =>
-      new TroupeError('UNAVAILABLE', 'AGENT_STOPPED', `agent "${this.manifest.id}" stopped before the task was done`, details);
-    for (const turn of waiting) turn.cancel(error(notStarted(this.manifest.id)));
-    for (const turn of this.running) turn.cancel(error({}));
-    return waiting.length + this.running.size;
   }
 
   private async runStop(): Promise<void> {
@@ -216,22 +179,18 @@ export class Activation {
     }
   }
 
-  private async work(turn: Turn): Promise<void> {
-    this.running.add(turn);
-    const done = await turn.run(
+  private run(turn: Turn): Promise<TurnEnd> {
+    return turn.run(
       (task) => this.definition.run(task, new TurnContext(this.shared, turn)),
       (error) => this.taskError(turn, error),
     );
-    this.running.delete(turn);
-    if (done) this.counts.completed += 1;
-    else this.counts.failed += 1;
   }
 
   /** What the caller of a task sees of what its agent threw: a TroupeError nearly as it is, anything else by its message alone. */
   private taskError(turn: Turn, error: unknown): TroupeError {
     if (error instanceof TroupeError) return asAnswer(error);
     // Whose caller has gone may well throw: nobody sees it.
-    if (!turn.ended) this.logger.warn('agent failed a task', { task: turn.input.id, error });
+    if (!turn.isCalledOff) this.logger.warn('agent failed a task', { task: turn.input.id, error });
     return new TroupeError('UNKNOWN', 'AGENT_ERROR', `agent "${this.manifest.id}" failed: ${messageOf(error)}`, {
       metadata: { agent_id: this.manifest.id, node_id: this.deps.nodeId },
     });
@@ -268,8 +227,3 @@ function asAnswer(error: TroupeError): TroupeError {
 
 /** Reasons by which routers know that the outcome of their own try is unknown: not for an agent to give of somebody else's. */
 const UNKNOWN_OUTCOMES: ReadonlySet<string> = new Set(['NODE_LOST', 'AGENT_STOPPED', 'NOT_CONNECTED']);
-
-/** Marks a refusal that came before the agent saw the task: routers may send it elsewhere. */
-export function notStarted(agentId: string): { readonly metadata: Readonly<Record<string, string>> } {
-  return { metadata: { started: 'false', agent_id: agentId } };
-}

@@ -1,8 +1,11 @@
 import type { AnyAgentDefinition } from '../agent/define-agent.js';
-import type { AgentManifest } from '../agent/manifest.js';
+import type { AgentManifest, ManifestInput } from '../agent/manifest.js';
 import { TroupeError } from '../core/errors.js';
-import { Activation, type ActivationDeps, type ActivationStatus, notStarted, type StopReport } from './activation.js';
+import { Activation, type ActivationDeps, type ActivationStatus, type StopReport } from './activation.js';
+import { notStarted } from './refusals.js';
 import type { TaskInput, TaskSink, Turn } from './turn.js';
+
+const DEFAULT_WEIGHT = 1;
 
 /** The agents that are alive inside one process. */
 export class AgentHost {
@@ -60,7 +63,7 @@ export class AgentHost {
   }
 
   /** Fills in what the manifest leaves to its kind. @throws NOT_FOUND / UNKNOWN_KIND. */
-  complete(manifest: AgentManifest): AgentManifest {
+  complete(manifest: ManifestInput): AgentManifest {
     const kind = this.kinds.get(manifest.kind);
     if (kind === undefined) {
       throw new TroupeError(
@@ -72,17 +75,22 @@ export class AgentHost {
         },
       );
     }
+    const { id, capabilities = [], config = {}, metadata = {} } = manifest;
     return {
-      ...manifest,
-      capabilities: manifest.capabilities.length > 0 ? manifest.capabilities : kind.capabilities,
-      concurrency: manifest.concurrency || kind.concurrency,
-      mailboxCapacity: manifest.mailboxCapacity || kind.mailboxCapacity,
-      weight: manifest.weight || 1,
+      id,
+      kind: kind.kind,
+      capabilities: capabilities.length > 0 ? capabilities : kind.capabilities,
+      config,
+      concurrency: manifest.concurrency ?? kind.concurrency,
+      mailboxCapacity: manifest.mailboxCapacity ?? kind.mailboxCapacity,
+      weight: manifest.weight ?? DEFAULT_WEIGHT,
+      adaptiveConcurrency: manifest.adaptiveConcurrency ?? kind.adaptiveConcurrency ?? false,
+      metadata,
     };
   }
 
   /** Activates an agent. @throws ALREADY_EXISTS, NOT_FOUND / UNKNOWN_KIND, FAILED_PRECONDITION (its start failed, or the node drains). */
-  async activate(given: AgentManifest): Promise<Activation> {
+  async activate(given: ManifestInput): Promise<Activation> {
     if (this.draining)
       throw new TroupeError('FAILED_PRECONDITION', 'NODE_DRAINING', 'this node drains and takes no agents; deploy to another');
     const manifest = this.complete(given);

@@ -4,6 +4,9 @@ import { deadlineExceeded, type TroupeError } from '../core/errors.js';
 import type { TaskId } from '../core/ids.js';
 import type { Json } from '../core/json.js';
 import { type Payload, type PayloadInput, payloadJson, payloadText, toPayload } from '../core/payload.js';
+import type { Priority } from '../core/priority.js';
+import type { Place } from '../core/priority-queue.js';
+import type { MailItem } from './mailbox.js';
 
 /** A task that has reached its agent. */
 export interface TaskInput {
@@ -11,6 +14,7 @@ export interface TaskInput {
   readonly attempt: number;
   readonly requiredCapabilities: readonly string[];
   readonly labels: ReadonlyMap<string, string>;
+  readonly priority: Priority;
   /** Decoded when the agent asks, so that a task that is refused costs nothing. @throws TroupeError INVALID_ARGUMENT */
   readonly payload: () => Payload;
   /** Milliseconds since the epoch. */
@@ -24,24 +28,47 @@ export interface TaskSink {
   progress(fraction: number, note: string): Promise<void>;
 }
 
-type TurnState = { readonly kind: 'open' } | { readonly kind: 'ended'; readonly error: TroupeError };
+/** Who has taken a task in, and hears when it is called off: at most once, and not after it is done. */
+export interface TurnOwner {
+  /** The wait of its caller has ended with `error`; where the agent has begun it, its work may go on. */
+  calledOff(turn: Turn, error: TroupeError): void;
+}
+
+/** How the agent's part of a turn ended. */
+export type TurnEnd = 'completed' | 'called_off' | TroupeError;
+
+type TurnState =
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'working' }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'called_off'; readonly error: TroupeError };
+
+const WAITING: TurnState = { kind: 'waiting' };
+const WORKING: TurnState = { kind: 'working' };
+const DONE: TurnState = { kind: 'done' };
 
 /** The agent's handling of one task: what it sees, and how it is called off. */
-export class Turn {
+export class Turn implements MailItem<Turn> {
   readonly result: Promise<Payload>;
+  /** On the monotonic clock. */
   readonly arrivedAtMs: number;
-  private state: TurnState = { kind: 'open' };
-  private begun = false;
+  /** When the agent took it from its mailbox, on the monotonic clock; undefined before. */
+  begunAtMs: number | undefined;
+  place: Place<Turn> | undefined;
+  private state: TurnState = WAITING;
   private onBegin: () => void = () => undefined;
   private disarm: () => void = () => undefined;
   private controller: AbortController | undefined;
   private resolve: (payload: Payload) => void = () => undefined;
   private reject: (error: unknown) => void = () => undefined;
 
+  /** `era`: of the circuit that let it through; undefined where there is none, and once the circuit has been told how it went. */
   constructor(
     readonly input: TaskInput,
     private readonly sink: TaskSink | undefined,
     private readonly clock: Clock,
+    private readonly owner: TurnOwner,
+    public era: number | undefined,
   ) {
     this.arrivedAtMs = clock.monotonicMs();
     this.result = new Promise((resolve, reject) => {
@@ -50,14 +77,18 @@ export class Turn {
     });
   }
 
-  get ended(): boolean {
-    return this.state.kind === 'ended';
+  get priority(): Priority {
+    return this.input.priority;
+  }
+
+  get isCalledOff(): boolean {
+    return this.state.kind === 'called_off';
   }
 
   /** Made on first use: a signal per task costs more than the rest of the turn. */
   get signal(): AbortSignal {
     this.controller ??= new AbortController();
-    if (this.state.kind === 'ended' && !this.controller.signal.aborted) this.controller.abort(this.state.error);
+    if (this.state.kind === 'called_off' && !this.controller.signal.aborted) this.controller.abort(this.state.error);
     return this.controller.signal;
   }
 
@@ -67,7 +98,7 @@ export class Turn {
 
   /** Resolves when the agent takes the task from its mailbox; stays open for one that is called off before. */
   get begins(): Promise<void> {
-    if (this.begun) return Promise.resolve();
+    if (this.begunAtMs !== undefined) return Promise.resolve();
     return new Promise((resolve) => {
       this.onBegin = resolve;
     });
@@ -75,49 +106,65 @@ export class Turn {
 
   /** Ends the turn when its deadline passes, whether it waits or has begun. */
   watchDeadline(): void {
+    if (!this.isOpen) return;
     const ms = this.remainingMs();
     if (ms <= MAX_TIMER_MS) this.disarm = this.clock.after(ms, () => this.cancel(this.late()));
   }
 
-  /** The caller's wait ends with `error` now; work that has begun learns it from its signal. */
+  /** The caller's wait ends with `error` now; work that has begun learns it from its signal. Nothing happens after the turn is done. */
   cancel(error: TroupeError): void {
-    if (this.state.kind === 'ended') return;
+    if (!this.isOpen) return;
     this.disarm();
-    this.state = { kind: 'ended', error };
+    this.state = { kind: 'called_off', error };
     this.controller?.abort(error);
     this.reject(error);
+    this.owner.calledOff(this, error);
   }
 
-  /** Works on the task. Never throws: the outcome is `result`. Gives whether the task completed. */
+  /** Works on the task. Never throws: the outcome is `result`; `onError` makes the error that the caller sees of what was thrown. */
   async run(
     handle: (task: AgentTask, turn: Turn) => PayloadInput | Promise<PayloadInput>,
-    onError: (error: unknown) => unknown,
-  ): Promise<boolean> {
-    if (this.state.kind === 'open' && this.remainingMs() === 0) this.cancel(this.late());
-    if (this.state.kind === 'ended') return false;
-    this.begun = true;
+    onError: (error: unknown) => TroupeError,
+  ): Promise<TurnEnd> {
+    if (this.remainingMs() === 0) this.cancel(this.late());
+    if (this.isCalledOff) return 'called_off';
+    this.state = WORKING;
+    this.begunAtMs = this.clock.monotonicMs();
     this.onBegin();
     try {
-      this.resolve(toPayload(await handle(new AgentTaskView(this.input), this)));
-      return true;
-    } catch (error) {
-      this.reject(onError(error));
-      return false;
-    } finally {
-      this.disarm();
+      const payload = toPayload(await handle(new AgentTaskView(this.input), this));
+      this.resolve(payload);
+      return this.finish('completed');
+    } catch (thrown) {
+      const error = onError(thrown);
+      this.reject(error);
+      return this.finish(error);
     }
   }
 
+  private finish(end: TurnEnd): TurnEnd {
+    this.disarm();
+    if (this.isCalledOff) return 'called_off';
+    this.state = DONE;
+    return end;
+  }
+
+  private get isOpen(): boolean {
+    return this.state === WAITING || this.state === WORKING;
+  }
+
   async emit(chunk: PayloadInput): Promise<void> {
-    if (this.state.kind === 'open') await this.sink?.chunk(toPayload(chunk));
+    if (this.isOpen) await this.sink?.chunk(toPayload(chunk));
   }
 
   async progress(fraction: number, note = ''): Promise<void> {
-    if (this.state.kind === 'open') await this.sink?.progress(Math.min(1, Math.max(0, fraction)), note.slice(0, MAX_NOTE_CHARS));
+    if (this.isOpen) await this.sink?.progress(Math.min(1, Math.max(0, fraction)), note.slice(0, MAX_NOTE_CHARS));
   }
 
   private late(): TroupeError {
-    return this.begun ? deadlineExceeded() : deadlineExceeded('the deadline passed while the task waited for its agent');
+    return this.begunAtMs !== undefined
+      ? deadlineExceeded()
+      : deadlineExceeded('the deadline passed while the task waited for its agent');
   }
 }
 

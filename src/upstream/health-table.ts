@@ -159,30 +159,35 @@ export class HealthTable {
     return this.nodes.get(target.instance.nodeId)?.breaker.tryAcquire() ?? true;
   }
 
-  /** Accounts what a call told. */
-  end(target: Target, verdict: Verdict): void {
+  /** Of the circuit on the way: tells calls that were let through before it opened from those after. */
+  eraOf(target: Target): number {
+    return this.nodes.get(target.instance.nodeId)?.breaker.era ?? 0;
+  }
+
+  /** Accounts what a call told that was let through in `era`. */
+  end(target: Target, verdict: Verdict, era = this.eraOf(target)): void {
     const breaker = this.nodes.get(target.instance.nodeId)?.breaker;
     switch (verdict.kind) {
       case 'succeeded':
-        breaker?.succeeded();
+        breaker?.succeeded(era);
         this.agentSucceeded(target);
         return;
       case 'failed':
-        breaker?.succeeded();
+        breaker?.succeeded(era);
         this.agentFailed(target, verdict.reason);
         return;
       case 'unreachable':
-        breaker?.failed(verdict.reason);
+        breaker?.failed(verdict.reason, era);
         return;
       case 'reached':
-        breaker?.succeeded();
+        breaker?.succeeded(era);
         return;
       case 'circuit_open':
-        breaker?.succeeded();
+        breaker?.succeeded(era);
         this.agentRefuses(target, verdict);
         return;
       case 'abandoned':
-        breaker?.released();
+        breaker?.released(era);
         return;
     }
   }

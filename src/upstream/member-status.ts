@@ -4,7 +4,7 @@ import type { Membership } from '../discovery/membership.js';
 import type { ClusterView } from '../discovery/view.js';
 import type { CircuitStatus } from '../gen/troupe/v1/health.js';
 import { GetStatusResponse, LeaseState, type LeaseStatus, type ViewStatus } from '../gen/troupe/v1/node.js';
-import { circuitStatusToMessage } from '../rpc/codec/circuit.js';
+import { circuitStatusToMessage, notableCircuits } from '../rpc/codec/circuit.js';
 import { instanceToMessage } from '../rpc/codec/instance.js';
 import { durationFromMs } from '../rpc/codec/time.js';
 import { healthToMessage } from './health-messages.js';
@@ -29,19 +29,16 @@ export function memberStatus(deps: StatusDeps): GetStatusResponse {
     view: viewStatus(deps.view),
     startedAt: new Date(deps.startedAtMs),
     version: deps.version,
-    circuits: firstOf(nodeCircuits(routes), MAX_LISTED),
+    circuits: notableCircuits(nodeCircuits(routes)),
     unhealthy: firstOf(routes.unhealthy(), MAX_LISTED).map(healthToMessage),
   });
 }
 
 const MAX_LISTED = 1_000;
 
-/** Circuit breakers towards nodes that are not closed, then those that have seen a failure. */
-export function nodeCircuits(routes: HealthTable): readonly CircuitStatus[] {
-  const seen = [...routes.circuits()].filter(([, { state, counts }]) => state.kind !== 'closed' || counts.failures > 0);
-  const isClosed = ([, { state }]: (typeof seen)[number]) => state.kind === 'closed';
-  const inOrder = [...seen.filter((each) => !isClosed(each)), ...seen.filter(isClosed)];
-  return inOrder.map(([id, breaker]) => circuitStatusToMessage(NODE_SERVICE, id, breaker));
+/** Circuit breakers towards nodes. */
+function nodeCircuits(routes: HealthTable): CircuitStatus[] {
+  return [...routes.circuits()].map(([id, breaker]) => circuitStatusToMessage(NODE_SERVICE, id, breaker));
 }
 
 function firstOf<T>(items: Iterable<T>, most: number): T[] {

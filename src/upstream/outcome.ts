@@ -1,5 +1,5 @@
 import type { TroupeError } from '../core/errors.js';
-import { isFailure } from '../resilience/failure.js';
+import { verdictOf as verdictOnAgent } from '../resilience/failure.js';
 import type { Verdict } from './health-table.js';
 
 /**
@@ -15,19 +15,20 @@ export function outcomeOf(error: TroupeError): Outcome {
   return error.reason === 'NODE_LOST' || error.reason === 'AGENT_STOPPED' ? 'unknown' : 'answered';
 }
 
-/** Of an agent that had at least this long, a deadline that passes is a failure. A caller that gives less says nothing of it. */
-const FAIR_CHANCE_MS = 1_000;
-
 /** What an error tells of the agent and its node: what its outcome is for the task is another question. */
 export function verdictOf(error: TroupeError, outcome: Outcome, elapsedMs: number): Verdict {
   if (error.code === 'CANCELLED') return ABANDONED;
   const reason = error.reason === error.code ? error.message : error.reason;
   if (outcome === 'answered') {
-    if (error.code === 'DEADLINE_EXCEEDED') {
-      return elapsedMs >= FAIR_CHANCE_MS ? { kind: 'failed', reason: `no answer within ${Math.round(elapsedMs)} ms` } : ABANDONED;
+    switch (verdictOnAgent(error, elapsedMs)) {
+      case 'succeeded':
+        return SUCCEEDED;
+      case 'failed':
+        return { kind: 'failed', reason };
+      case 'nothing':
+        // A deadline may have passed without a word from the node.
+        return error.code === 'DEADLINE_EXCEEDED' ? ABANDONED : REACHED;
     }
-    if (isFailure(error)) return { kind: 'failed', reason };
-    return error.code === 'RESOURCE_EXHAUSTED' ? REACHED : SUCCEEDED;
   }
   if (error.reason === 'CIRCUIT_OPEN')
     return { kind: 'circuit_open', reason: error.message, retryAfterMs: error.retryAfterMs ?? 0 };

@@ -7,7 +7,7 @@ import type { Random } from '../core/random.js';
 import type { Target } from '../discovery/view.js';
 import { backoffMs } from '../resilience/backoff.js';
 import type { Verdict } from './health-table.js';
-import { type Outcome, outcomeOf, SUCCEEDED, verdictOf } from './outcome.js';
+import { ABANDONED, type Outcome, outcomeOf, SUCCEEDED, verdictOf } from './outcome.js';
 import type { Selector } from './selector.js';
 
 /** What a router needs to know of a task. */
@@ -195,7 +195,7 @@ export class Route<T> {
     if (target === undefined) return undefined;
     if (this.tries === 0) budget.deposit();
     else if (!budget.tryWithdraw()) {
-      selector.abandon(target);
+      selector.end(target, ABANDONED, selector.eraOf(target));
       throw this.overBudget();
     }
     this.tries += 1;
@@ -216,6 +216,7 @@ export class Route<T> {
   private tryOn(target: Target): { readonly ended: Promise<Tried<T>> } {
     const { selector, clock } = this.deps;
     const startedAtMs = clock.monotonicMs();
+    const era = selector.eraOf(target);
     target.load.begin();
     let current: Try<T>;
     try {
@@ -235,20 +236,20 @@ export class Route<T> {
         target.load.observe(endedAtMs - startedAtMs, endedAtMs);
         const load = this.told.load?.(value);
         if (load !== undefined) target.load.report(load, endedAtMs);
-        selector.end(target, this.told.verdict ?? SUCCEEDED);
+        selector.end(target, this.told.verdict ?? SUCCEEDED, era);
         return { kind: 'done', value };
       },
       (error: unknown): Tried<T> => {
         const endedAtMs = end();
         if (!(error instanceof TroupeError)) {
-          selector.abandon(target);
+          selector.end(target, ABANDONED, era);
           throw error;
         }
         const outcome = outcomeOf(error);
         const verdict = verdictOf(error, outcome, endedAtMs - startedAtMs);
         // A failure that comes fast must not make an agent look fast.
         if (verdict.kind === 'failed') target.load.observe(Math.max(endedAtMs - startedAtMs, SLOW_AS_FAILED_MS), endedAtMs);
-        selector.end(target, verdict);
+        selector.end(target, verdict, era);
         return { kind: 'failed', error, outcome, target };
       },
     );

@@ -23,11 +23,12 @@ export class Router {
    */
   hold(target: Target): (verdict: Verdict, load?: LoadReport) => void {
     const { selector, clock } = this.deps;
+    const era = selector.eraOf(target);
     target.load.begin();
     return (verdict, load) => {
       target.load.end();
       if (load !== undefined) target.load.report(load, clock.monotonicMs());
-      if (verdict.kind !== 'abandoned') selector.end(target, verdict);
+      if (verdict.kind !== 'abandoned') selector.end(target, verdict, era);
     };
   }
 }

@@ -5,7 +5,6 @@ import type { Target } from '../discovery/view.js';
 import type { RetryBudget } from '../resilience/retry-budget.js';
 import type { Destination, Destinations } from './destinations.js';
 import type { HealthTable, Verdict } from './health-table.js';
-import { ABANDONED } from './outcome.js';
 import type { RouteRequest } from './route.js';
 
 /** Picks from a list that is a moment old may be set aside by now. After so many of them in a row the list is made anew. */
@@ -25,8 +24,8 @@ export class Selector {
   }
 
   /**
-   * Whom to send it to; undefined when everybody is excluded. What it gives is let through and counted by the circuits: `end` or
-   * `abandon` follows. `exclude` is told of those that must not be picked again. @throws, where `first`, when there is nobody at all.
+   * Whom to send it to; undefined when everybody is excluded. What it gives is let through and counted by the circuits: `end`
+   * follows. `exclude` is told of those that must not be picked again. @throws, where `first`, when there is nobody at all.
    */
   select(
     request: RouteRequest,
@@ -48,14 +47,14 @@ export class Selector {
     return undefined;
   }
 
-  /** Accounts what a try told. */
-  end(target: Target, verdict: Verdict): void {
-    this.health.end(target, verdict);
+  /** When a target was let through, for `end`. */
+  eraOf(target: Target): number {
+    return this.health.eraOf(target);
   }
 
-  /** A try that was let through told nothing. */
-  abandon(target: Target): void {
-    this.health.end(target, ABANDONED);
+  /** Accounts what a try told that was let through in `era`. */
+  end(target: Target, verdict: Verdict, era: number): void {
+    this.health.end(target, verdict, era);
   }
 
   /** What to say when nobody is left to ask, and nobody was. */

@@ -1,4 +1,4 @@
-import { type AgentManifest, completeManifest, MAX_CAPABILITIES, type ManifestInput } from '../../agent/manifest.js';
+import { MAX_CAPABILITIES, type ManifestInput } from '../../agent/manifest.js';
 import { TroupeError } from '../../core/errors.js';
 import { AGENT_SERVICE, NODE_SERVICE } from '../../core/instance.js';
 import { TaskLinkDefinition } from '../../gen/troupe/internal/v1/link.js';
@@ -8,13 +8,14 @@ import { AgentNode } from '../../node/node.js';
 import { nodeService, RoutedNodeDefinition } from '../../node/node-service.js';
 import { TaskLinkService } from '../../node/task-link-service.js';
 import { AgentHost } from '../../runtime/host.js';
+import { ProcessLoadSampler } from '../../telemetry/process-load.js';
 import type { NodeConfig } from '../config.js';
 import { Member } from '../member.js';
 import { type RunningRole, serve } from '../role.js';
 
 /** A node in this process. */
 export interface RunningNode extends RunningRole {
-  /** As Node.DeployAgent, on this node. */
+  /** As Node.DeployAgent, on this node. The manifest has been checked. */
   deploy(manifest: ManifestInput): Promise<unknown>;
 }
 
@@ -27,7 +28,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const nodeId = config.id;
   const store = new ManifestStore(config.dataDir, logger);
   let host: AgentHost;
-  let manifests: readonly AgentManifest[];
+  let manifests: readonly ManifestInput[];
   let port: number;
   try {
     manifests = await store.load();
@@ -55,13 +56,15 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     if (service === AGENT_SERVICE) void node.giveUp(id);
   });
   const node = new AgentNode({ host, membership, manifests: store, clock, logger });
-  const tasks = new LocalNodeTasks({ nodeId, host, membership, clock });
+  const processLoad = new ProcessLoadSampler(clock);
+  processLoad.start();
+  const tasks = new LocalNodeTasks({ nodeId, host, membership, clock, processLoad });
   member.mountServices(membership, tasks);
   const links = new TaskLinkService({ tasks, clock, logger });
   server.mount(TaskLinkDefinition, links.handlers);
   server.mount(
     RoutedNodeDefinition,
-    nodeService({ nodeId, host, node, tasks, membership, view, routes, clock, startedAtMs, version }),
+    nodeService({ nodeId, host, node, tasks, membership, view, routes, clock, startedAtMs, version, processLoad }),
   );
 
   const restore = async () => {
@@ -87,7 +90,10 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       await server.shutdown(SHUTDOWN_GRACE_MS);
     },
     drainMs: config.drainGraceMs,
-    close: () => member.close(),
+    close() {
+      processLoad.stop();
+      member.close();
+    },
   });
-  return { ...role, deploy: (manifest) => node.deploy(completeManifest(manifest)) };
+  return { ...role, deploy: (manifest) => node.deploy(manifest) };
 }

@@ -71,6 +71,8 @@ function columns(nowMs: number): readonly Column<AgentRow>[] {
     { heading: 'QUEUED', cell: (row) => row.queued ?? '-' },
     { heading: 'COMPLETED', cell: (row) => row.completed ?? '-' },
     { heading: 'FAILED', cell: (row) => row.failed ?? '-' },
+    { heading: 'REFUSED', cell: (row) => row.refused ?? '-' },
+    { heading: 'CIRCUIT', cell: (row) => row.circuit ?? '-', colour: ({ circuit }) => circuitColour(circuit) },
     { heading: 'AGE', cell: (row) => formatAge(row.registeredAt, nowMs) },
   ];
 }
@@ -80,9 +82,16 @@ function stateColour(state: string): Colour {
   return state === 'FAILED' ? 'red' : 'yellow';
 }
 
-function toJson({ inFlight = null, queued = null, completed = null, failed = null, registeredAt, ...row }: WithNulls) {
-  return { ...row, inFlight, queued, completed, failed, registeredAt: registeredAt ?? null };
+function circuitColour(circuit: string | undefined): Colour | undefined {
+  if (circuit === undefined) return undefined;
+  if (circuit === 'CLOSED') return 'green';
+  return circuit === 'OPEN' ? 'red' : 'yellow';
 }
 
-type Count = 'inFlight' | 'queued' | 'completed' | 'failed';
-type WithNulls = Omit<AgentRow, Count> & { readonly [K in Count]?: number | null };
+const UNKNOWN = { inFlight: null, queued: null, completed: null, failed: null, refused: null, circuit: null };
+
+/** What only the node knows is null while it does not answer. */
+function toJson({ registeredAt, ...row }: AgentRow) {
+  const { id: agentId, kind, nodeId, state, failure, capabilities, ...told } = row;
+  return { id: agentId, kind, nodeId, state, failure, capabilities, ...UNKNOWN, ...told, registeredAt: registeredAt ?? null };
+}

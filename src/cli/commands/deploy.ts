@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { ManifestInput } from '../../agent/manifest.js';
-import { MAX_CONCURRENCY, MAX_MAILBOX_CAPACITY } from '../../agent/manifest.js';
+import { MAX_CONCURRENCY, MAX_MAILBOX_CAPACITY, MAX_WEIGHT } from '../../agent/manifest.js';
 import type { JsonObject } from '../../core/json.js';
 import { randomName, systemRandom } from '../../core/random.js';
 import { type AgentStatus, agentStateToJSON } from '../../gen/troupe/v1/agent.js';
@@ -16,6 +16,8 @@ interface DeployOptions extends ClusterOptions {
   readonly config?: JsonObject;
   readonly concurrency?: number;
   readonly mailbox?: number;
+  readonly weight?: number;
+  readonly adaptive?: true;
 }
 
 /** So that a kind and what is added to it make an id. */
@@ -30,11 +32,16 @@ export function deployCommand(program: Command, io: CliIo): void {
     .option('--config <json>', 'options that its kind reads, a JSON object', jsonObject)
     .option('--concurrency <n>', 'tasks that it works on at once (default: what its kind declares)', count(MAX_CONCURRENCY))
     .option('--mailbox <n>', 'tasks that may wait for it (default: what its kind declares)', count(MAX_MAILBOX_CAPACITY))
+    .option('--weight <n>', 'its share under weighted strategies (default: 1)', count(MAX_WEIGHT))
+    .option(
+      '--adaptive',
+      'let it work on fewer tasks at once while more only make each of them slower (default: what its kind declares)',
+    )
     .addHelpText(
       'after',
       examples(
         'troupe deploy data',
-        'troupe deploy data --id data-1 --node node-2 --concurrency 4',
+        'troupe deploy data --id data-1 --node node-2 --concurrency 4 --weight 2',
         `troupe deploy ai --capability inference --config '{"data": "examples/data/tickets.csv"}'`,
       ),
     )
@@ -45,6 +52,8 @@ export function deployCommand(program: Command, io: CliIo): void {
           config: options.config,
           concurrency: options.concurrency,
           mailboxCapacity: options.mailbox,
+          weight: options.weight,
+          adaptiveConcurrency: options.adaptive,
         }),
         id: options.id ?? `${kind.slice(0, MAX_KIND_IN_ID)}-${randomName(systemRandom, 5)}`,
         kind,
@@ -65,5 +74,7 @@ function toJson({ manifest, state, nodeId }: AgentStatus) {
     config: manifest?.config ?? {},
     concurrency: manifest?.concurrency,
     mailboxCapacity: manifest?.mailboxCapacity,
+    weight: manifest?.weight,
+    adaptiveConcurrency: manifest?.adaptiveConcurrency,
   };
 }

@@ -1,12 +1,4 @@
-import {
-  type AgentManifest,
-  capabilityViolations,
-  entryViolations,
-  limitViolation,
-  MAX_CONCURRENCY,
-  MAX_MAILBOX_CAPACITY,
-  MAX_WEIGHT,
-} from '../../agent/manifest.js';
+import { capabilityViolations, entryViolations, type ManifestInput, sizeViolations } from '../../agent/manifest.js';
 import { type FieldViolation, invalidArgument, invalidFields } from '../../core/errors.js';
 import { idViolation } from '../../core/ids.js';
 import type { JsonObject } from '../../core/json.js';
@@ -17,7 +9,7 @@ const MAX_CONFIG_BYTES = 65_536;
 const MAX_DEPTH = 100;
 
 /** @throws INVALID_ARGUMENT naming every wrong field. */
-export function manifestFromMessage(message: ManifestMessage | undefined): AgentManifest {
+export function manifestFromMessage(message: ManifestMessage | undefined): ManifestInput {
   if (message === undefined) throw invalidArgument('manifest', 'is required');
   const config = (message.config ?? {}) as JsonObject;
   const violations: (FieldViolation | undefined)[] = [
@@ -25,27 +17,22 @@ export function manifestFromMessage(message: ManifestMessage | undefined): Agent
     idViolation('manifest.kind', message.kind),
     ...capabilityViolations('manifest.capabilities', message.capabilities),
     ...entryViolations('manifest.metadata', message.metadata),
-    message.concurrency === undefined ? undefined : limitViolation('manifest.concurrency', message.concurrency, MAX_CONCURRENCY),
-    message.mailboxCapacity === undefined
-      ? undefined
-      : limitViolation('manifest.mailbox_capacity', message.mailboxCapacity, MAX_MAILBOX_CAPACITY),
-    message.weight === undefined ? undefined : limitViolation('manifest.weight', message.weight, MAX_WEIGHT),
+    ...sizeViolations('manifest.', message, 'mailbox_capacity'),
     configViolation('manifest.config', config),
   ];
   const wrong = violations.filter((violation) => violation !== undefined);
   if (wrong.length > 0) throw invalidFields(wrong);
-  const { id, kind, capabilities, concurrency = 0, mailboxCapacity = 0, weight = 0 } = message;
-  return { id, kind, capabilities, config, concurrency, mailboxCapacity, weight, metadata: Object.fromEntries(message.metadata) };
+  const { id, kind, capabilities, concurrency, mailboxCapacity, weight, adaptiveConcurrency } = message;
+  const metadata = Object.fromEntries(message.metadata);
+  return { id, kind, capabilities, config, concurrency, mailboxCapacity, weight, adaptiveConcurrency, metadata };
 }
 
-export function manifestToMessage(manifest: AgentManifest): ManifestMessage {
+export function manifestToMessage({ capabilities = [], config = {}, metadata = {}, ...rest }: ManifestInput): ManifestMessage {
   return ManifestMessage.fromPartial({
-    ...manifest,
-    concurrency: manifest.concurrency || undefined,
-    mailboxCapacity: manifest.mailboxCapacity || undefined,
-    weight: manifest.weight || undefined,
-    capabilities: [...manifest.capabilities],
-    metadata: new Map(Object.entries(manifest.metadata)),
+    ...rest,
+    capabilities: [...capabilities],
+    config,
+    metadata: new Map(Object.entries(metadata)),
   });
 }
 

@@ -19,7 +19,14 @@ function violationsOf(options: object): readonly FieldViolation[] {
 
 describe('defineAgent', () => {
   it('fills in the defaults', () => {
-    expect(defineAgent(valid)).toMatchObject({ ...valid, description: '', concurrency: 1, mailboxCapacity: 100 });
+    expect(defineAgent(valid)).toMatchObject({
+      ...valid,
+      description: '',
+      concurrency: 1,
+      mailboxCapacity: 100,
+      adaptiveConcurrency: false,
+      circuit: {},
+    });
   });
 
   it('keeps what is given', () => {
@@ -28,6 +35,8 @@ describe('defineAgent', () => {
       description: 'says it again',
       concurrency: 8,
       mailboxCapacity: 5,
+      adaptiveConcurrency: true,
+      circuit: { failures: 3, openMs: 1_000 },
       config: { parse: (value: unknown) => value as { prefix: string } },
       start: () => ({ count: 0 }),
       stop: () => undefined,
@@ -40,6 +49,8 @@ describe('defineAgent', () => {
     const most = { kind: 'a'.repeat(63), capabilities, concurrency: 10_000, mailboxCapacity: 100_000, run };
     expect(violationsOf(most)).toEqual([]);
     expect(violationsOf({ ...valid, concurrency: 1, mailboxCapacity: 1 })).toEqual([]);
+    for (const circuit of [false, {}, { failures: 1, openMs: 1, maxOpenMs: 1 }, { failures: 1_000, openMs: 3_600_000 }])
+      expect(violationsOf({ ...valid, circuit })).toEqual([]);
   });
 
   const oneTo = (most: number) => `must be a whole number from 1 to ${most}`;
@@ -70,6 +81,18 @@ describe('defineAgent', () => {
     ['a mailbox of 0', { mailboxCapacity: 0 }, 'mailboxCapacity', oneTo(100_000)],
     ['a mailbox that is too big', { mailboxCapacity: 100_001 }, 'mailboxCapacity', oneTo(100_000)],
     ['an endless mailbox', { mailboxCapacity: Number.POSITIVE_INFINITY }, 'mailboxCapacity', oneTo(100_000)],
+    ['a word for adaptiveConcurrency', { adaptiveConcurrency: 'yes' }, 'adaptiveConcurrency', 'must be true or false'],
+    ['a circuit that is true', { circuit: true }, 'circuit', 'must be false, or an object of failures, openMs and maxOpenMs'],
+    ['a circuit of no failures', { circuit: { failures: 0 } }, 'circuit.failures', oneTo(1_000)],
+    ['a circuit that opens for no time', { circuit: { openMs: 0 } }, 'circuit.openMs', oneTo(3_600_000)],
+    ['a circuit that opens for less than that', { circuit: { openMs: -1 } }, 'circuit.openMs', oneTo(3_600_000)],
+    ['a circuit that stays open for ever', { circuit: { maxOpenMs: Infinity } }, 'circuit.maxOpenMs', oneTo(3_600_000)],
+    [
+      'a circuit of a shorter longest pause',
+      { circuit: { openMs: 9, maxOpenMs: 8 } },
+      'circuit.maxOpenMs',
+      'must be at least openMs',
+    ],
     ['no run', { run: undefined }, 'run', 'must be a function (task, ctx) => result'],
     ['a run that is no function', { run: 'run' }, 'run', 'must be a function (task, ctx) => result'],
     ['a start that is no function', { start: {} }, 'start', 'must be a function (ctx) => state'],

@@ -1,5 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { capabilityViolations, entryViolations, limitViolation } from '../../../src/agent/manifest.js';
+import {
+  capabilityViolations,
+  checkManifest,
+  entryViolations,
+  limitViolation,
+  type ManifestInput,
+} from '../../../src/agent/manifest.js';
 
 const entries = (count: number): [string, string][] => Array.from({ length: count }, (_, i) => [`key-${i}`, 'value']);
 
@@ -13,6 +19,38 @@ describe('limitViolation', () => {
       field: 'weight',
       description: 'must be a whole number from 1 to 1000',
     });
+  });
+});
+
+describe('checkManifest', () => {
+  const manifest = { id: 'a-1', kind: 'k' };
+
+  it('takes a manifest that leaves everything to its kind', () => {
+    expect(checkManifest(manifest)).toBe(manifest);
+    const undefinedFields = { ...manifest, concurrency: undefined, mailboxCapacity: undefined, weight: undefined };
+    expect(checkManifest(undefinedFields)).toBe(undefinedFields);
+  });
+
+  it.each<[keyof ManifestInput, number]>([
+    ['concurrency', 0],
+    ['concurrency', 10_001],
+    ['mailboxCapacity', 0],
+    ['mailboxCapacity', 100_001],
+    ['weight', 0],
+    ['weight', 1_001],
+    ['weight', -1],
+    ['weight', 1.5],
+    ['weight', Number.NaN],
+  ])('refuses a %s of %d', (field, value) => {
+    expect(() => checkManifest({ ...manifest, [field]: value })).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', violations: [expect.objectContaining({ field })] }),
+    );
+  });
+
+  it('names every wrong field at once', () => {
+    expect(() => checkManifest({ ...manifest, concurrency: 0, mailboxCapacity: 0, weight: 0 })).toThrow(
+      /concurrency: .*mailboxCapacity: .*weight: /,
+    );
   });
 });
 

@@ -1,4 +1,5 @@
 import { AgentState, AgentStatus } from '../../../src/gen/troupe/v1/agent.js';
+import { CircuitState } from '../../../src/gen/troupe/v1/health.js';
 import { Instance, InstanceStatus } from '../../../src/gen/troupe/v1/instance.js';
 
 export const NOW_MS = Date.UTC(2026, 0, 1, 12);
@@ -42,6 +43,8 @@ export function agentStatus(id: string, nodeId: string, changes: Partial<AgentSt
     queued: 2,
     completed: 30n,
     failed: 4n,
+    refused: 6n,
+    circuit: { service: 'agent', id, state: CircuitState.CIRCUIT_STATE_CLOSED },
     nodeId,
     stateSince: ago(5_000),
     ...changes,

@@ -1,4 +1,4 @@
-import { abortError, TroupeError } from '../../../src/core/errors.js';
+import { abortError } from '../../../src/core/errors.js';
 import { InstanceStatus } from '../../../src/gen/troupe/v1/instance.js';
 import {
   DeregisterRequest,
@@ -31,8 +31,7 @@ export function callOf(signal: AbortSignal): Call {
     get cancelled() {
       return signal.aborted;
     },
-    onCancel: (callback) =>
-      signal.addEventListener('abort', () => callback(abortError(signal)), { once: true }),
+    onCancel: (callback) => signal.addEventListener('abort', () => callback(abortError(signal)), { once: true }),
     header: () => undefined,
   };
 }

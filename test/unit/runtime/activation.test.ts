@@ -21,6 +21,7 @@ const MANIFEST: AgentManifest = {
   concurrency: 1,
   mailboxCapacity: 2,
   weight: 1,
+  adaptiveConcurrency: false,
   metadata: {},
 };
 
@@ -50,6 +51,7 @@ function input(clock: FakeClock, more: Partial<TaskInput> & { readonly content?:
     attempt: 1,
     requiredCapabilities: ['echoing'],
     labels: new Map(),
+    priority: 'normal',
     payload: () => toPayload(content),
     deadlineMs: clock.now() + 60_000,
     traceparent: undefined,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { type AgentOptions, defineAgent } from '../../../src/agent/define-agent.js';
-import type { AgentManifest } from '../../../src/agent/manifest.js';
+import type { ManifestInput } from '../../../src/agent/manifest.js';
 import type { TaskId } from '../../../src/core/ids.js';
 import { toPayload } from '../../../src/core/payload.js';
 import { AgentHost } from '../../../src/runtime/host.js';
@@ -23,15 +23,14 @@ function hostOf(...definitions: ReturnType<typeof echo>[]): AgentHost {
   return new AgentHost(definitions.length > 0 ? definitions : [echo()], { nodeId: 'node-1', clock, logger: silentLogger });
 }
 
-function manifest(id: string, more: Partial<AgentManifest> = {}): AgentManifest {
-  return { id, kind: 'echo', capabilities: [], config: {}, concurrency: 0, mailboxCapacity: 0, weight: 0, metadata: {}, ...more };
-}
+const manifest = (id: string, more: Partial<ManifestInput> = {}): ManifestInput => ({ id, kind: 'echo', ...more });
 
 const task = (): TaskInput => ({
   id: 'task-1' as TaskId,
   attempt: 1,
   requiredCapabilities: [],
   labels: new Map(),
+  priority: 'normal',
   payload: () => toPayload('hello'),
   deadlineMs: clock.now() + 60_000,
   traceparent: undefined,
@@ -48,8 +47,12 @@ describe('AgentHost', () => {
       concurrency: 3,
       mailboxCapacity: 7,
       weight: 1,
+      adaptiveConcurrency: false,
+      config: {},
+      metadata: {},
     });
-    const own = { capabilities: ['own'], concurrency: 1, mailboxCapacity: 1, weight: 9 };
+    expect(hostOf(echo({ adaptiveConcurrency: true })).complete(manifest('a')).adaptiveConcurrency).toBe(true);
+    const own = { capabilities: ['own'], concurrency: 1, mailboxCapacity: 1, weight: 9, adaptiveConcurrency: true };
     expect(hostOf().complete(manifest('a', own))).toMatchObject(own);
   });
 

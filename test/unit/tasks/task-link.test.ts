@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import { defineAgent } from '../../../src/agent/define-agent.js';
-import { completeManifest } from '../../../src/agent/manifest.js';
 import { systemClock } from '../../../src/core/clock.js';
 import { TroupeError } from '../../../src/core/errors.js';
 import { toPayload } from '../../../src/core/payload.js';
@@ -17,6 +16,8 @@ import { silentLogger } from '../../../src/telemetry/logger.js';
 import { outcomeOf } from '../../../src/upstream/outcome.js';
 import { cleanUp } from '../../support/clean-up.js';
 import { eventually } from '../../support/eventually.js';
+
+const IDLE = { current: { eventLoopDelayMs: 0, cpuCores: 0 } };
 
 /** What the agent was told, and what it waits for. */
 class Probe {
@@ -43,8 +44,14 @@ class Probe {
 
 async function startNode(probe: Probe, port = 0) {
   const host = new AgentHost([probe.definition], { nodeId: 'node-1', clock: systemClock, logger: silentLogger });
-  await host.activate(completeManifest({ id: 'probe-1', kind: 'probe' }));
-  const tasks = new LocalNodeTasks({ nodeId: 'node-1', host, membership: { isFenced: false }, clock: systemClock });
+  await host.activate({ id: 'probe-1', kind: 'probe' });
+  const tasks = new LocalNodeTasks({
+    nodeId: 'node-1',
+    host,
+    membership: { isFenced: false },
+    clock: systemClock,
+    processLoad: IDLE,
+  });
   const links = new TaskLinkService({ tasks, clock: systemClock, logger: silentLogger });
   const server = new RpcServer({ logger: silentLogger });
   server.mount(TaskLinkDefinition, links.handlers);

@@ -35,7 +35,15 @@ describe('troupe deploy', () => {
     expect(code).toBe(0);
     expect(asked.deploy).toMatchObject({
       nodeId: '',
-      manifest: { kind: 'data', capabilities: [], config: {}, concurrency: 0, mailboxCapacity: 0 },
+      manifest: {
+        kind: 'data',
+        capabilities: [],
+        config: {},
+        concurrency: undefined,
+        mailboxCapacity: undefined,
+        weight: undefined,
+        adaptiveConcurrency: undefined,
+      },
     });
     const id = asked.deploy?.manifest?.id;
     expect(id).toMatch(/^data-[a-z0-9]{5}$/);
@@ -51,7 +59,17 @@ describe('troupe deploy', () => {
   test('passes on what is given', async () => {
     const { address, asked } = await obedient();
     const flags = ['--id', 'ai-1', '--node', 'node-2', '--capability', 'a,b', '--capability', 'c', '--concurrency', '4'];
-    const more = ['--mailbox', '7', '--config', '{"language": "en", "layers": [1, null]}', '-o', 'json'];
+    const more = [
+      '--mailbox',
+      '7',
+      '--weight',
+      '9',
+      '--adaptive',
+      '--config',
+      '{"language": "en", "layers": [1, null]}',
+      '-o',
+      'json',
+    ];
     const { io } = await troupe(address, ['deploy', 'ai', ...flags, ...more]);
     expect(asked.deploy).toMatchObject({
       nodeId: 'node-2',
@@ -61,6 +79,8 @@ describe('troupe deploy', () => {
         capabilities: ['a', 'b', 'c'],
         concurrency: 4,
         mailboxCapacity: 7,
+        weight: 9,
+        adaptiveConcurrency: true,
         config: { language: 'en', layers: [1, null] },
       },
     });
@@ -73,7 +93,17 @@ describe('troupe deploy', () => {
       config: { language: 'en', layers: [1, null] },
       concurrency: 4,
       mailboxCapacity: 7,
+      weight: 9,
+      adaptiveConcurrency: true,
     });
+  });
+
+  test.each(['--concurrency', '--mailbox', '--weight'])('refuses 0 for %s before it asks anybody', async (option) => {
+    const { address, asked } = await obedient();
+    const { code, io } = await troupe(address, ['deploy', 'data', option, '0']);
+    expect(code).toBe(2);
+    expect(io.err).toContain('It must be a whole number from 1 to');
+    expect(asked.deploy).toBeUndefined();
   });
 
   test('ends with 4 when it is refused', async () => {

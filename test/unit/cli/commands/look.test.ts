@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { TroupeError } from '../../../../src/core/errors.js';
 import { AgentState } from '../../../../src/gen/troupe/v1/agent.js';
-import { CircuitState } from '../../../../src/gen/troupe/v1/health.js';
+import { CircuitState, CircuitStatus } from '../../../../src/gen/troupe/v1/health.js';
 import { InstanceStatus } from '../../../../src/gen/troupe/v1/instance.js';
 import { GetStatusResponse } from '../../../../src/gen/troupe/v1/node.js';
 import { GetStatsResponse } from '../../../../src/gen/troupe/v1/registry.js';
@@ -13,6 +13,8 @@ import { agent, agentStatus, NOW_MS, node } from '../messages.js';
 
 const io = (options: ConstructorParameters<typeof CapturedIo>[0] = {}) =>
   Object.assign(new CapturedIo(options), { clock: new FakeClock(NOW_MS) });
+
+const OPEN = CircuitStatus.fromPartial({ state: CircuitState.CIRCUIT_STATE_OPEN });
 
 /** Two nodes, of which the second does not answer; three agents, of which one failed. */
 const twoNodes: FakeHandlers = {
@@ -85,7 +87,7 @@ const twoNodes: FakeHandlers = {
     listAgents: ({ nodeId }) => {
       if (nodeId === 'node-9') throw new TroupeError('NOT_FOUND', 'UNKNOWN_NODE', 'no node "node-9" in the cluster');
       if (nodeId === 'node-22') throw new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', 'cannot connect to node-22');
-      const failed = agentStatus('ai-1', nodeId, { state: AgentState.AGENT_STATE_FAILED, failure: 'no model' });
+      const failed = agentStatus('ai-1', nodeId, { state: AgentState.AGENT_STATE_FAILED, failure: 'no model', circuit: OPEN });
       return { agents: [failed, agentStatus('data-1', nodeId)], nextPageToken: '' };
     },
   },
@@ -209,10 +211,10 @@ describe('troupe agents', () => {
   test('lists the agents of all nodes, and says why one failed', async () => {
     const { code, io: printed } = await troupe(await fakeCluster(twoNodes), ['agents'], io());
     expect(printed.lines).toEqual([
-      'ID      KIND  NODE     STATE    CAPABILITIES     IN-FLIGHT  QUEUED  COMPLETED  FAILED  AGE',
-      'ai-1    data  node-1   FAILED   data_processing  1          2       30         4       5s',
-      'data-1  data  node-1   RUNNING  data_processing  1          2       30         4       12s',
-      'data-2  data  node-22  UNKNOWN  data_processing  -          -       -          -       12s',
+      'ID      KIND  NODE     STATE    CAPABILITIES     IN-FLIGHT  QUEUED  COMPLETED  FAILED  REFUSED  CIRCUIT  AGE',
+      'ai-1    data  node-1   FAILED   data_processing  1          2       30         4       6        OPEN     5s',
+      'data-1  data  node-1   RUNNING  data_processing  1          2       30         4       6        CLOSED   12s',
+      'data-2  data  node-22  UNKNOWN  data_processing  -          -       -          -       -        -        12s',
     ]);
     expect(printed.err).toBe('warning: node node-22 did not answer: cannot connect to node-22\nai-1 failed: no model\n');
     expect(code).toBe(0);
@@ -222,9 +224,44 @@ describe('troupe agents', () => {
     const { io: printed } = await troupe(await fakeCluster(twoNodes), ['agents', '--node', 'node-1', '-o', 'json'], io());
     expect(JSON.parse(printed.out)).toMatchObject([
       { id: 'ai-1', state: 'FAILED', failure: 'no model' },
-      { id: 'data-1', nodeId: 'node-1', inFlight: 1, queued: 2, completed: 30, failed: 4, failure: '' },
+      {
+        id: 'data-1',
+        nodeId: 'node-1',
+        inFlight: 1,
+        queued: 2,
+        completed: 30,
+        failed: 4,
+        refused: 6,
+        circuit: 'CLOSED',
+        failure: '',
+      },
     ]);
     expect(printed.err).toBe('');
+  });
+
+  test('gives programs null for what only a node that does not answer knows', async () => {
+    const { io: printed } = await troupe(await fakeCluster(twoNodes), ['agents', '-o', 'json'], io());
+    expect(JSON.parse(printed.out)[2]).toEqual({
+      id: 'data-2',
+      kind: 'data',
+      nodeId: 'node-22',
+      state: 'UNKNOWN',
+      failure: '',
+      capabilities: ['data_processing'],
+      inFlight: null,
+      queued: null,
+      completed: null,
+      failed: null,
+      refused: null,
+      circuit: null,
+      registeredAt: '2026-01-01T11:59:48.000Z',
+    });
+  });
+
+  test('colours the circuit on a terminal', async () => {
+    const { io: printed } = await troupe(await fakeCluster(twoNodes), ['agents'], io({ isTTY: true }));
+    expect(printed.out).toContain('\u001b[31mOPEN\u001b[39m');
+    expect(printed.out).toContain('\u001b[32mCLOSED\u001b[39m');
   });
 
   test('refuses a node that is not there', async () => {

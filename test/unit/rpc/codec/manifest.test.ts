@@ -24,11 +24,27 @@ describe('AgentManifest', () => {
     ['manifest.concurrency', { concurrency: 10_001 }],
     ['manifest.mailbox_capacity', { mailboxCapacity: 100_001 }],
     ['manifest.weight', { weight: 1_001 }],
+    ['manifest.concurrency', { concurrency: 0 }],
+    ['manifest.mailbox_capacity', { mailboxCapacity: 0 }],
+    ['manifest.weight', { weight: 0 }],
     ['manifest.config', { config: { big: 'x'.repeat(70_000) } }],
   ])('names %s', (field, wrong) => {
     expect(() => manifestFromMessage(AgentManifest.fromPartial({ ...GOOD, ...wrong } as never))).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT', violations: [expect.objectContaining({ field })] }),
     );
+  });
+
+  it('leaves open what is not given, on the wire as well', () => {
+    const manifest = manifestFromMessage(AgentManifest.fromPartial({ id: 'a-1', kind: 'k' }));
+    expect(manifest).toEqual({ id: 'a-1', kind: 'k', capabilities: [], config: {}, metadata: {} });
+    expect(manifestToMessage({ id: 'a-1', kind: 'k' })).toEqual(AgentManifest.fromPartial({ id: 'a-1', kind: 'k', config: {} }));
+  });
+
+  it.each([true, false])('says whether concurrency is adaptive: %s', (adaptiveConcurrency) => {
+    const back = AgentManifest.decode(
+      AgentManifest.encode(manifestToMessage({ id: 'a', kind: 'k', adaptiveConcurrency })).finish(),
+    );
+    expect(manifestFromMessage(back).adaptiveConcurrency).toBe(adaptiveConcurrency);
   });
 
   it('must be there', () => {

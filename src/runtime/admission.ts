@@ -1,0 +1,237 @@
+import type { CircuitOptions } from '../agent/define-agent.js';
+import type { AgentManifest } from '../agent/manifest.js';
+import type { Clock } from '../core/clock.js';
+import { deadlineExceeded, TroupeError } from '../core/errors.js';
+import type { Priority } from '../core/priority.js';
+import { AdaptiveLimit } from '../resilience/adaptive-limit.js';
+import { CircuitBreaker, type CircuitState, DEFAULT_CIRCUIT } from '../resilience/circuit-breaker.js';
+import { type Verdict, verdictOf } from '../resilience/failure.js';
+import type { Logger } from '../telemetry/logger.js';
+import { Mailbox } from './mailbox.js';
+import { circuitOpen, mailboxFull, notStarted, shed, wouldBeLate } from './refusals.js';
+import { type Line, neededMs, retryAfterMs, ServiceTime, waitMs } from './service-time.js';
+import { type TaskInput, type TaskSink, Turn, type TurnEnd, type TurnOwner } from './turn.js';
+
+export interface AdmissionOptions {
+  readonly manifest: AgentManifest;
+  /** False: it lets everything pass. */
+  readonly circuit: false | CircuitOptions;
+  readonly nodeId: string;
+  readonly clock: Clock;
+  /** Logs with the agent's id. */
+  readonly logger: Logger;
+}
+
+export interface AdmissionStatus {
+  /** Tasks that the agent works on. */
+  readonly inFlight: number;
+  /** Tasks that wait. */
+  readonly queued: number;
+  readonly completed: number;
+  readonly failed: number;
+  /** Because there was too much to do. */
+  readonly refused: number;
+  /** Tasks that the agent works on at once at most now. */
+  readonly concurrencyLimit: number;
+  /** Undefined where it is switched off. It goes on living. */
+  readonly circuit: CircuitBreaker | undefined;
+}
+
+/** A caller that calls a task off so shortly before its deadline means the deadline: clocks differ, and routers keep it as well. */
+const AT_DEADLINE_MS = 100;
+
+/**
+ * What stands before one agent: which tasks it takes, in which order it works on them, and which it refuses at once, so that
+ * overload is a refusal that routers understand and not a timeout. Tells the circuit of each task that it let through how that
+ * went, exactly once.
+ */
+export class Admission implements TurnOwner {
+  private readonly mailbox: Mailbox<Turn>;
+  private readonly circuit: CircuitBreaker | undefined;
+  private readonly adaptive: AdaptiveLimit | undefined;
+  private readonly concurrency: { readonly limit: number };
+  private readonly serviceTime = new ServiceTime();
+  private readonly running = new Set<Turn>();
+  /** Tasks that the agent still works on although nobody waits for them. */
+  private overdue = 0;
+  private counts = { completed: 0, failed: 0, refused: 0 };
+
+  /** `run` does a turn; it must not throw. */
+  constructor(
+    private readonly options: AdmissionOptions,
+    private readonly run: (turn: Turn) => Promise<TurnEnd>,
+  ) {
+    const { manifest, circuit, clock } = options;
+    this.adaptive = manifest.adaptiveConcurrency ? new AdaptiveLimit({ max: manifest.concurrency }) : undefined;
+    this.concurrency = this.adaptive ?? { limit: manifest.concurrency };
+    if (circuit !== false) this.circuit = new CircuitBreaker(policyOf(circuit), clock, (state) => this.circuitChanged(state));
+    this.mailbox = new Mailbox({ concurrency: this.concurrency, capacity: manifest.mailboxCapacity }, (turn) => this.work(turn));
+  }
+
+  get inFlight(): number {
+    return this.mailbox.inFlight;
+  }
+
+  get queued(): number {
+    return this.mailbox.queued;
+  }
+
+  get concurrencyLimit(): number {
+    return this.concurrency.limit;
+  }
+
+  /** Tasks that have ended, however. */
+  get ended(): number {
+    return this.counts.completed + this.counts.failed;
+  }
+
+  status(): AdmissionStatus {
+    const { inFlight, queued, concurrencyLimit, circuit } = this;
+    return { inFlight, queued, concurrencyLimit, circuit, ...this.counts };
+  }
+
+  /**
+   * Takes a task in. @throws when it does not, so that the agent has not seen the task: UNAVAILABLE / CIRCUIT_OPEN,
+   * RESOURCE_EXHAUSTED / MAILBOX_FULL, WOULD_BE_LATE. One that waits may still be refused, as SHED or CIRCUIT_OPEN.
+   */
+  admit(input: TaskInput, sink: TaskSink | undefined): Turn {
+    const { circuit, mailbox } = this;
+    if (circuit?.tryAcquire() === false) throw this.circuitRefusal(circuit);
+    const refusal = mailbox.isFree ? undefined : this.overload(input);
+    if (refusal !== undefined) {
+      circuit?.released(circuit.era);
+      this.counts.refused += 1;
+      throw refusal;
+    }
+    const turn = new Turn(input, sink, this.options.clock, this, circuit?.era);
+    const gaveUp = mailbox.take(turn);
+    if (gaveUp !== undefined) {
+      this.counts.refused += 1;
+      const line = this.lineOf(gaveUp.priority);
+      gaveUp.cancel(shed(this.options.manifest, retryAfterMs(line === undefined ? undefined : waitMs(line))));
+    }
+    turn.watchDeadline();
+    return turn;
+  }
+
+  /** Calls off everything, since the agent stops. Gives how many tasks that was. */
+  callOff(): number {
+    const { id } = this.options.manifest;
+    const waiting = this.mailbox.clear();
+    const error = (details: object) =>
+      new TroupeError('UNAVAILABLE', 'AGENT_STOPPED', `agent "${id}" stopped before the task was done`, details);
+    for (const turn of waiting) turn.cancel(error(notStarted(id)));
+    for (const turn of this.running) turn.cancel(error({}));
+    return waiting.length + this.running.size;
+  }
+
+  /** Resolves when nothing runs and nothing waits. */
+  whenIdle(): Promise<void> {
+    return this.mailbox.whenIdle();
+  }
+
+  calledOff(turn: Turn, error: TroupeError): void {
+    if (turn.begunAtMs === undefined) this.mailbox.withdraw(turn);
+    else this.overdue += 1;
+    const isRefusal = error.metadata.started === 'false';
+    if (!isRefusal) this.counts.failed += 1;
+    this.judge(turn, isRefusal ? 'nothing' : this.verdictOfCallOff(turn, error), 'a deadline passed');
+  }
+
+  private async work(turn: Turn): Promise<void> {
+    this.running.add(turn);
+    const end = await this.run(turn);
+    this.running.delete(turn);
+    const { begunAtMs } = turn;
+    // Its deadline had passed before it could begin.
+    if (begunAtMs === undefined) return;
+    const now = this.options.clock.monotonicMs();
+    this.serviceTime.observe(now - begunAtMs);
+    this.adaptive?.observe(now, this.mailbox.inFlight);
+    if (end === 'called_off') {
+      this.overdue -= 1;
+    } else if (end === 'completed') {
+      this.counts.completed += 1;
+      this.judge(turn, 'succeeded', '');
+    } else {
+      this.counts.failed += 1;
+      this.judge(turn, verdictOf(end, now - begunAtMs), end.message);
+    }
+  }
+
+  /** Why a task that would have to wait is better refused; undefined when it is not. */
+  private overload({ priority, deadlineMs }: TaskInput): TroupeError | undefined {
+    const { manifest, clock } = this.options;
+    const line = this.lineOf(priority);
+    if (!this.mailbox.hasRoom(priority))
+      return mailboxFull(manifest, retryAfterMs(line === undefined ? undefined : line.serviceMs / line.concurrency));
+    const remainingMs = deadlineMs - clock.now();
+    if (line === undefined || remainingMs <= 0) return undefined;
+    const lateMs = neededMs(line) - remainingMs;
+    if (lateMs <= 0) return undefined;
+    const wait = waitMs(line);
+    const times = { waitMs: wait, serviceMs: line.serviceMs, remainingMs };
+    return wouldBeLate(manifest, times, retryAfterMs(Math.min(lateMs, wait)));
+  }
+
+  /** What a task finds that comes now and has to wait; undefined until that can be told. */
+  private lineOf(priority: Priority): Line | undefined {
+    const { ms, deviationMs } = this.serviceTime;
+    if (ms === undefined) return undefined;
+    return { ahead: this.mailbox.ahead(priority), concurrency: this.concurrency.limit, serviceMs: ms, deviationMs };
+  }
+
+  private verdictOfCallOff(turn: Turn, error: TroupeError): Verdict {
+    const isLate = error.code === 'DEADLINE_EXCEEDED' || turn.remainingMs() <= AT_DEADLINE_MS;
+    if (!isLate) return 'nothing';
+    // One that waits speaks against the agent only where it waited for work that has outlived all its callers.
+    const isStuck = this.overdue > 0 && this.overdue >= this.mailbox.inFlight;
+    const hadFromMs = turn.begunAtMs ?? (isStuck ? turn.arrivedAtMs : undefined);
+    return hadFromMs === undefined ? 'nothing' : verdictOf(deadlineExceeded(), this.options.clock.monotonicMs() - hadFromMs);
+  }
+
+  private judge(turn: Turn, verdict: Verdict, reason: string): void {
+    const { era } = turn;
+    if (this.circuit === undefined || era === undefined) return;
+    turn.era = undefined;
+    if (verdict === 'succeeded') this.circuit.succeeded(era);
+    else if (verdict === 'failed') this.circuit.failed(reason, era);
+    else this.circuit.released(era);
+  }
+
+  private circuitChanged(state: CircuitState): void {
+    const { circuit } = this;
+    if (circuit === undefined) return;
+    const { logger } = this.options;
+    switch (state.kind) {
+      case 'closed':
+        logger.info('circuit closed', { reason: 'a probe succeeded' });
+        break;
+      case 'half_open':
+        logger.info('circuit half-open', { reason: 'its pause has passed' });
+        break;
+      case 'open': {
+        // What waits would wait for an agent that fails: others may take it.
+        const waiting = this.mailbox.clear();
+        for (const turn of waiting) turn.cancel(this.circuitRefusal(circuit));
+        logger.warn('circuit opened', {
+          reason: circuit.lastFailure,
+          failures: circuit.consecutiveFailures,
+          openings: state.openings,
+          retryInMs: circuit.retryInMs(),
+          sentAway: waiting.length,
+        });
+      }
+    }
+  }
+
+  private circuitRefusal(circuit: CircuitBreaker): TroupeError {
+    const { manifest, nodeId } = this.options;
+    return circuitOpen(manifest.id, nodeId, circuit.lastFailure, retryAfterMs(circuit.retryInMs() || undefined));
+  }
+}
+
+/** What its author left open is the default; a longest pause that he left open is at least as long as his first. */
+function policyOf({ failures = DEFAULT_CIRCUIT.failures, openMs = DEFAULT_CIRCUIT.openMs, maxOpenMs }: CircuitOptions) {
+  return { ...DEFAULT_CIRCUIT, failures, openMs, maxOpenMs: maxOpenMs ?? Math.max(openMs, DEFAULT_CIRCUIT.maxOpenMs) };
+}
