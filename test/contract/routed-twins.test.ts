@@ -83,9 +83,20 @@ const aTask = fc.record({
   agentId: text,
   payload: maybe(payload),
   deadline: maybe(time),
-  strategy: fc.constantFrom(0, 1, 2, 3),
+  strategy: fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 7),
   idempotent: fc.boolean(),
   labels: fc.array(fc.tuple(text, text), { maxLength: 3 }).map((entries) => new Map(entries)),
+  routingKey: text,
+  priority: fc.constantFrom(0, 1, 2, 3, 4),
+  retry: maybe(
+    fc.record({
+      maxAttempts: maybe(number),
+      initialBackoff: maybe(duration),
+      maxBackoff: maybe(duration),
+      hedgingDelay: maybe(duration),
+    }),
+  ),
+  fallbackCapability: text,
 });
 const aResult = fc.record({
   taskId: text,
@@ -95,11 +106,14 @@ const aResult = fc.record({
   attempt: number,
   duration: maybe(duration),
   state: fc.constantFrom(0, 1, 2, 3, 4, 5, 6, 7),
+  fallbackCapability: text,
+  defaultAnswer: fc.boolean(),
 });
 const aChunk = fc.record({ sequence, payload: maybe(payload) });
 const progress = fc.record({ fraction: fc.double({ noNaN: true }), note: text });
 const wasRouted = fc.record({ agentId: text, nodeId: text, attempt: number });
-const load = fc.record({ inFlight: number, queued: number });
+const load = fc.record({ inFlight: number, queued: number, limit: number, eventLoopDelayUs: number, cpuMillis: number });
+const resume = fc.record({ taskId: text, nodeId: text, afterCursor: sequence });
 const cased = <C extends string, T>($case: C, arbitrary: fc.Arbitrary<T>) => arbitrary.map((value) => ({ $case, value }));
 const streamed = [
   cased('routed', wasRouted),
@@ -113,7 +127,9 @@ const anEvent = fc.record({
   time: maybe(time),
   event: maybe(fc.oneof(cased('accepted', fc.constant({})), ...streamed)),
 });
-const execute = fc.record({ task: maybe(aTask), attempt: number, routerIsolated: fc.boolean() });
+const tried = { task: maybe(aTask), attempt: number, routerIsolated: fc.boolean() };
+const execute = fc.record(tried);
+const stream = fc.record({ ...tried, firstCursor: sequence, resumeWindow: maybe(duration), resumeAfter: maybe(sequence) });
 
 interface Pair {
   readonly original: MessageType<unknown>;
@@ -134,7 +150,11 @@ const PAIRS: Readonly<Record<string, Pair>> = {
   RoutedTaskEvent: pair(task.TaskEvent, routed.RoutedTaskEvent, anEvent),
   RoutedRunRequest: pair(tasks.RunRequest, routed.RoutedRunRequest, fc.record({ task: maybe(aTask) })),
   RoutedRunResponse: pair(tasks.RunResponse, routed.RoutedRunResponse, fc.record({ result: maybe(aResult) })),
-  RoutedRunStreamRequest: pair(tasks.RunStreamRequest, routed.RoutedRunStreamRequest, fc.record({ task: maybe(aTask) })),
+  RoutedRunStreamRequest: pair(
+    tasks.RunStreamRequest,
+    routed.RoutedRunStreamRequest,
+    fc.record({ task: maybe(aTask), resumeWindow: maybe(duration), resume: maybe(resume) }),
+  ),
   RoutedRunStreamResponse: pair(tasks.RunStreamResponse, routed.RoutedRunStreamResponse, fc.record({ event: maybe(anEvent) })),
   RoutedExecuteTaskRequest: pair(node.ExecuteTaskRequest, routed.RoutedExecuteTaskRequest, execute),
   RoutedExecuteTaskResponse: pair(
@@ -142,11 +162,11 @@ const PAIRS: Readonly<Record<string, Pair>> = {
     routed.RoutedExecuteTaskResponse,
     fc.record({ result: maybe(aResult), load: maybe(load) }),
   ),
-  RoutedStreamTaskRequest: pair(node.StreamTaskRequest, routed.RoutedStreamTaskRequest, execute),
+  RoutedStreamTaskRequest: pair(node.StreamTaskRequest, routed.RoutedStreamTaskRequest, stream),
   RoutedStreamTaskResponse: pair(
     node.StreamTaskResponse,
     routed.RoutedStreamTaskResponse,
-    fc.record({ event: maybe(fc.oneof(...streamed)) }),
+    fc.record({ event: maybe(fc.oneof(...streamed)), cursor: sequence, load: maybe(load) }),
   ),
 };
 

@@ -3,7 +3,7 @@ import { buildProgram, type RoleCommand, runCli } from '../../../src/cli/program
 import { TroupeError } from '../../../src/core/errors.js';
 import { CapturedIo } from './captured-io.js';
 
-const COMMANDS = ['nodes', 'agents', 'stats', 'scale advise', 'deploy', 'undeploy', 'drain', 'run', 'call'];
+const COMMANDS = ['nodes', 'agents', 'stats', 'health', 'scale advise', 'deploy', 'undeploy', 'drain', 'run', 'call'];
 /** Nobody listens on port 1. */
 const NOBODY = '127.0.0.1:1';
 

@@ -71,9 +71,10 @@ describe('AdaptiveLimit', () => {
     it.each([4, 16, 64])('finds about the knee at %d, and does most of what can be done', (knee) => {
       const { limits, perSecond } = simulate({ knee: () => knee, max: 256, spread });
       const found = meanOf(limits, 6_000, 12_000);
-      expect(found).toBeGreaterThan(knee * 0.7);
-      expect(found).toBeLessThan(knee * (name === 'exponential' ? 2.5 : 1.6));
-      expect(perSecond / (knee * 10)).toBeGreaterThan(0.7);
+      const isRough = name === 'exponential';
+      expect(found).toBeGreaterThan(knee * (isRough ? 0.5 : 0.7));
+      expect(found).toBeLessThan(knee * (isRough ? 3.5 : 1.6));
+      expect(perSecond / (knee * 10)).toBeGreaterThan(isRough ? 0.6 : 0.7);
     });
 
     it('goes down with the knee, and comes back with it', () => {
