@@ -89,7 +89,7 @@ export class Member {
   mountServices(membership: Membership, local?: LocalTasks): void {
     const { view, clock, random } = this;
     const { policy = NO_POLICY, zone, preferZone } = this.config;
-    const destinations = new Destinations({ view, health: this.routes, clock, random, zone: preferZone ? zone : undefined });
+    const destinations = new Destinations({ view, health: this.routes, clock, random, zone: preferZone ? zone : '' });
     const router = new Router({ selector: new Selector(destinations, this.routes), clock, random });
     const isIsolated = () => membership.isCutOff || view.status().stale;
     this.executor = new NodeTaskExecutor(this.channels, view, clock, local);
