@@ -156,6 +156,8 @@ function pickWork(picker, request, hashes) {
 export async function clusterOf(instances, clock, random) {
   const { ClusterView } = await import('../dist/src/discovery/view.js');
   const { Destinations } = await import('../dist/src/upstream/destinations.js');
+  const { HealthTable } = await import('../dist/src/upstream/health-table.js');
+  const { silentLogger } = await import('../dist/src/telemetry/logger.js');
   const agents = Math.min(instances, 100);
   const all = (await decodedSnapshot(await encodedSnapshot({ nodes: instances / agents, agents, revision: 1n }))).map(
     (instance, index) => ({ ...instance, weight: 1 + ((index * 7_919) % MAX_WEIGHT) }),
@@ -177,7 +179,8 @@ export async function clusterOf(instances, clock, random) {
     revision += 1n;
     view.apply([{ kind: 'put', instance: { ...all.at(-1), metadata: new Map(), revision } }], revision);
   };
-  const destinations = new Destinations(view, random, clock);
+  const health = new HealthTable({ view, clock, logger: silentLogger });
+  const destinations = new Destinations({ view, health, clock, random, zone: '' });
   return { view, targets, change, resolve: () => destinations.resolve(['agent-any'], 'round_robin').picker };
 }
 
