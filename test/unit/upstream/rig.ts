@@ -76,5 +76,5 @@ export class RouterRig {
 }
 
 function text({ instance, from }: HealthTransition): string {
-  return `${instance.id}: ${from} > ${instance.kind}`;
+  return `${instance.id}: ${from ?? 'new'} > ${instance.kind}`;
 }
