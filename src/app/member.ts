@@ -19,6 +19,7 @@ import { createLogger, type Logger } from '../telemetry/logger.js';
 import { Admission } from '../upstream/admission.js';
 import { Destinations } from '../upstream/destinations.js';
 import { HealthTable } from '../upstream/health-table.js';
+import { type HostedLoad, memberReport } from '../upstream/member-status.js';
 import { Router } from '../upstream/router.js';
 import { NO_POLICY } from '../upstream/routing-policy.js';
 import { Selector } from '../upstream/selector.js';
@@ -30,6 +31,13 @@ export interface SelfDescription {
   readonly status: InstanceStatus;
   readonly capabilities: readonly string[];
   readonly weight: number;
+}
+
+/** What a member that hosts agents does besides. */
+interface Hosting {
+  readonly onTaken?: (key: InstanceKey) => void;
+  /** What it tells of its agents with each heartbeat. */
+  readonly load?: () => HostedLoad;
 }
 
 /** What nodes and gateways share: a place in the cluster, a view of it, and the Tasks service on top. */
@@ -59,7 +67,7 @@ export class Member {
   }
 
   /** Makes the place in the cluster of a member that serves at `port`. */
-  membership(self: SelfDescription, port: number, onTaken?: (key: InstanceKey) => void): Membership {
+  membership(self: SelfDescription, port: number, hosting: Hosting = {}): Membership {
     const { id, zone, leaseTtlSeconds } = this.config;
     const instance: Instance = {
       ...self,
@@ -72,14 +80,16 @@ export class Member {
       incarnation: 0n,
       revision: 0n,
     };
-    return new Membership(this, { ttlMs: leaseTtlSeconds * 1000, self: instance, ...(onTaken === undefined ? {} : { onTaken }) });
+    const { load, ...options } = hosting;
+    const report = () => memberReport(this.routes, load?.());
+    return new Membership(this, { ttlMs: leaseTtlSeconds * 1000, self: instance, report, ...options });
   }
 
   /** Mounts Tasks, health and reflection. */
   mountServices(membership: Membership, local?: LocalTasks): void {
     const { view, clock, random } = this;
     const { policy = NO_POLICY, zone, preferZone } = this.config;
-    const destinations = new Destinations({ view, health: this.routes, clock, random, zone: preferZone ? zone : undefined });
+    const destinations = new Destinations({ view, health: this.routes, clock, random, zone: preferZone ? zone : '' });
     const router = new Router({ selector: new Selector(destinations, this.routes), clock, random });
     const isIsolated = () => membership.isCutOff || view.status().stale;
     this.executor = new NodeTaskExecutor(this.channels, view, clock, local);

@@ -41,7 +41,7 @@ class HashPicker<C extends Candidate> implements Picker<C> {
     const loads = candidates.map(({ load }) => load);
     this.work = new SampledWork(loads, clock.monotonicMs());
     this.weights = candidates.reduce((sum, { weight }) => sum + weight, 0);
-    this.lottery = new Lottery(candidates, random, 'equal');
+    this.lottery = new Lottery(candidates, random);
   }
 
   pick({ hash, excluded }: PickRequest): C | undefined {

@@ -14,9 +14,9 @@ const EXACT_UP_TO = 16;
 export const leastConnections: BuildPicker = (candidates, { random, clock }) => {
   if (candidates.length <= EXACT_UP_TO)
     return { pick: ({ excluded }) => least(candidates, excluded, random, clock.monotonicMs()) };
-  const lottery = new Lottery(candidates, random, 'by weight');
-  const loads = candidates.map(({ load }) => load);
   const weights = weightsOf(candidates);
+  const lottery = new Lottery(candidates, random, weights);
+  const loads = candidates.map(({ load }) => load);
   return {
     pick({ excluded }) {
       const first = lottery.draw(excluded);

@@ -31,15 +31,16 @@ const FRACTION = 2 ** 30;
  */
 export class Load {
   // Whole numbers below 2^31 only: V8 keeps those in the object and others elsewhere, which costs a cache miss more, half of a pick among 100,000.
+  // What picks look at comes first.
   private calls = 0;
   private others = 0;
-  private queued = 0;
-  private limit = 0;
   private reportedAtMs = 0;
   private measuredAtMs = 0;
   private averageMs = NEVER_MEASURED;
   /** What `averageMs` lacks, in 2^-30 ms: the average moves by less than a millisecond most of the time. */
   private averageFraction = 0;
+  private limit = 0;
+  private queued = 0;
 
   /** Calls that this process has under way there. */
   get inFlight(): number {

@@ -12,15 +12,14 @@ export class Lottery {
   /** Undefined where all have the same chance. */
   private readonly table: AliasTable | undefined;
 
+  /** @param weights `weightsOf` the candidates; not given: all have the same chance. */
   constructor(
     private readonly candidates: readonly Candidate[],
     private readonly random: Random,
-    chances: 'equal' | 'by weight',
+    weights?: Uint16Array,
   ) {
-    if (chances === 'equal') return;
-    const weights = weightsOf(candidates);
-    const first = weights[0];
-    if (!weights.every((weight) => weight === first)) this.table = new AliasTable(weights);
+    const first = weights?.[0];
+    if (weights?.every((weight) => weight === first) === false) this.table = new AliasTable(weights);
   }
 
   /** The index of one; of no candidate when all are excluded or there are none. */

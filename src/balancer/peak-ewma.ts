@@ -10,7 +10,7 @@ const MAX_REDRAWS = 7;
  * the one that was fastest last. Weights play no part: what an instance can take shows in its latency.
  */
 export const peakEwma: BuildPicker = (candidates, { random }) => {
-  const lottery = new Lottery(candidates, random, 'equal');
+  const lottery = new Lottery(candidates, random);
   const loads = candidates.map(({ load }) => load);
   const redraws = candidates.length > 1 ? MAX_REDRAWS : 0;
   return {

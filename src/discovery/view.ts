@@ -21,6 +21,8 @@ export interface ViewUpdate {
   readonly removed: readonly Instance[];
   /** New or changed, as they are now. */
   readonly put: readonly Target[];
+  /** Those of `put` that are new. */
+  readonly added: ReadonlySet<Target>;
 }
 
 export interface ViewStatus {
@@ -73,16 +75,18 @@ export class ClusterView {
   apply(changes: readonly ViewChange[], revision: bigint): void {
     const before = this.current;
     const put: Target[] = [];
+    const added = new Set<Target>();
     const made = changes.map((change): CatalogChange<Target> => {
       if (change.kind !== 'put') return change;
       const known = this.target(change.instance);
       put.push(known);
+      if (before.get(change.instance) === undefined) added.add(known);
       return { kind: 'put', known };
     });
     this.current = before.with(made, revision);
     if (this.listeners.size === 0) return;
     const removed = changes.flatMap((change) => (change.kind === 'removed' ? (before.get(change.key)?.instance ?? []) : []));
-    for (const listener of this.listeners) listener({ removed, put });
+    for (const listener of this.listeners) listener({ removed, put, added });
   }
 
   /** Notes that the view was in step with the store `ageMs` ago. */

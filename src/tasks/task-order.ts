@@ -7,9 +7,9 @@ import { idViolation, newId } from '../core/ids.js';
 import type { Random } from '../core/random.js';
 import type { RoutedTask } from '../gen/troupe/internal/v1/routed.js';
 import { Priority, type RetryPolicy } from '../gen/troupe/v1/task.js';
-import { strategyFromMessage } from '../rpc/codec/strategy.js';
+import { routingKeyViolation, strategyFromMessage } from '../rpc/codec/strategy.js';
 import { msFromDuration } from '../rpc/codec/time.js';
-import { DEFAULT_RETRY, type RetryLimits, type RouteRequest } from '../upstream/route.js';
+import { DEFAULT_RETRY, type RetryLimits, type RouteRequest } from '../upstream/route-request.js';
 import { fallbacksOf, type RoutingPolicy } from '../upstream/routing-policy.js';
 
 /** A task that has been checked, with its id and deadline filled in, and what a router needs of it. */
@@ -29,7 +29,6 @@ export interface OrderContext {
   readonly random: Random;
 }
 
-const MAX_ROUTING_KEY_BYTES = 1_024;
 const MAX_ATTEMPTS = 10;
 const MAX_BACKOFF_MS = 60_000;
 const MAX_HEDGING_DELAY_MS = 3_600_000;
@@ -100,8 +99,7 @@ function violationsOf(task: RoutedTask): FieldViolation[] {
   if (!(task.priority in Priority)) add({ field: 'task.priority', description: 'is not a priority that this version knows' });
   if (task.deadline !== undefined && Number.isNaN(task.deadline.getTime()))
     add({ field: 'task.deadline', description: 'is not a valid time' });
-  if (task.routingKey.length > MAX_ROUTING_KEY_BYTES || Buffer.byteLength(task.routingKey) > MAX_ROUTING_KEY_BYTES)
-    add({ field: 'task.routing_key', description: `must be at most ${MAX_ROUTING_KEY_BYTES} bytes` });
+  add(routingKeyViolation('task.routing_key', task.routingKey, 'round_robin'));
   if (task.fallbackCapability !== '') add(idViolation('task.fallback_capability', task.fallbackCapability));
   if (task.retry !== undefined) violations.push(...retryViolations(task.retry, task.idempotent));
   return violations;

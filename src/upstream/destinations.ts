@@ -1,12 +1,11 @@
-import type { BuildPicker, Picker, PickerMemory } from '../balancer/picker.js';
-import { type StrategyName, strategies } from '../balancer/strategies.js';
-import { preferZone } from '../balancer/zone-preference.js';
+import type { Picker, PickerMemory } from '../balancer/picker.js';
+import { type StrategyName, strategyIn } from '../balancer/strategies.js';
 import type { Clock } from '../core/clock.js';
 import { AGENT_SERVICE } from '../core/instance.js';
 import { type Random, randomInt } from '../core/random.js';
 import type { Catalog } from '../discovery/catalog.js';
 import type { ClusterView, Target } from '../discovery/view.js';
-import { RetryBudget } from '../resilience/retry-budget.js';
+import { DEFAULT_RETRY_BUDGET, RetryBudget } from '../resilience/retry-budget.js';
 import type { HealthTable } from './health-table.js';
 
 /** Where tasks that need certain capabilities can go now. */
@@ -39,8 +38,8 @@ export interface DestinationsDeps {
   readonly health: HealthTable;
   readonly clock: Clock;
   readonly random: Random;
-  /** The router's own zone, whose agents it prefers; undefined: all are alike. */
-  readonly zone?: string | undefined;
+  /** The router's own zone, whose agents it prefers; '': all are alike. */
+  readonly zone: string;
 }
 
 /** Capability sets whose pickers are kept; beyond it the cache starts anew. */
@@ -50,19 +49,15 @@ const MAX_FIRST_TURN = 1_000_000;
 const BUILD_SHARE = 20;
 /** With less than this share of the serving agents healthy, all of them get tasks: Envoy's panic threshold, 50 %. */
 const PANIC_BELOW = 0.5;
-const RETRY_BUDGET = { ratio: 0.2, minPerSecond: 10, windowMs: 10_000 };
 
 /** Turns a set of capabilities into a picker over the agents that have all of them, rebuilt only when one of those changed. */
 export class Destinations {
   private destinations = new Map<string, Known>();
-  private readonly builders: Readonly<Record<StrategyName, BuildPicker>>;
   /** Of tasks for one agent. */
   readonly ownRetries: RetryBudget;
 
   constructor(private readonly deps: DestinationsDeps) {
-    const { zone, clock } = deps;
-    this.builders = zone === undefined ? strategies : zoned(zone);
-    this.ownRetries = new RetryBudget(RETRY_BUDGET, clock);
+    this.ownRetries = new RetryBudget(DEFAULT_RETRY_BUDGET, deps.clock);
   }
 
   agent(agentId: string): Target | undefined {
@@ -105,13 +100,13 @@ export class Destinations {
     const { targets, panic } = eligible(members, health);
     const memory = before?.memory ?? { turn: randomInt(random, MAX_FIRST_TURN) };
     const isSame = sameLists && isEqual(targets, before.targets);
-    const picker = isSame ? before.picker : this.builders[strategy](targets, { random, clock, memory, members });
+    const picker = isSame ? before.picker : strategyIn(this.deps.zone, strategy)(targets, { random, clock, memory, members });
     const endedAtMs = clock.monotonicMs();
     const destination: Known = {
       picker,
       members,
       panic,
-      retries: before?.retries ?? new RetryBudget(RETRY_BUDGET, clock),
+      retries: before?.retries ?? new RetryBudget(DEFAULT_RETRY_BUDGET, clock),
       catalog,
       lists,
       targets,
@@ -123,15 +118,6 @@ export class Destinations {
     this.destinations.set(key, destination);
     return destination;
   }
-}
-
-/** Keys keep their agent wherever it is, so consistent hashing knows no zones. */
-function zoned(zone: string): Readonly<Record<StrategyName, BuildPicker>> {
-  const entries = Object.entries(strategies).map(([name, build]) => [
-    name,
-    name === 'consistent_hash' ? build : preferZone(zone, build),
-  ]);
-  return Object.fromEntries(entries) as Record<StrategyName, BuildPicker>;
 }
 
 function intersection(lists: readonly (readonly Target[])[], capabilities: readonly string[]): readonly Target[] {

@@ -20,5 +20,5 @@ export function healthToMessage({ service, id, nodeId, kind, reason, sinceMs, un
 }
 
 export function transitionToMessage({ instance, from }: HealthTransition): TransitionMessage {
-  return { instance: healthToMessage(instance), from: STATES[from] };
+  return { instance: healthToMessage(instance), from: from === undefined ? HealthState.HEALTH_STATE_UNSPECIFIED : STATES[from] };
 }

@@ -29,7 +29,8 @@ export interface HealthView {
 
 export interface HealthTransition {
   readonly instance: HealthView;
-  readonly from: HealthKind;
+  /** Undefined for one that is new to the router. */
+  readonly from: HealthKind | undefined;
 }
 
 /** What a call told of the agent and of its node. */
@@ -114,7 +115,7 @@ export class HealthTable {
   ) {
     this.sweptAtMs = deps.clock.monotonicMs();
     this.stopListening = deps.view.onChange((update) => this.take(update));
-    for (const { instance } of deps.view.catalog.ofService(NODE_SERVICE)) this.putNode(instance);
+    for (const { instance } of deps.view.catalog.ofService(NODE_SERVICE)) this.putNode(instance, false);
   }
 
   close(): void {
@@ -209,19 +210,19 @@ export class HealthTable {
     return () => this.listeners.delete(listener);
   }
 
-  private take({ removed, put }: ViewUpdate): void {
+  private take({ removed, put, added }: ViewUpdate): void {
     for (const instance of removed) {
       if (instance.service === NODE_SERVICE) this.remove(this.nodes, instance.id, this.badNodes, instance);
       else if (instance.service === AGENT_SERVICE)
         this.remove(this.agents, `${instance.service}/${instance.id}`, this.badAgents, instance);
     }
     for (const target of put) {
-      if (target.instance.service === NODE_SERVICE) this.putNode(target.instance);
-      else if (target.instance.service === AGENT_SERVICE) this.putAgent(target);
+      if (target.instance.service === NODE_SERVICE) this.putNode(target.instance, added.has(target));
+      else if (target.instance.service === AGENT_SERVICE) this.putAgent(target, added.has(target));
     }
   }
 
-  private putNode(instance: Instance): void {
+  private putNode(instance: Instance, isNew: boolean): void {
     let record = this.nodes.get(instance.id);
     if (record?.instance.incarnation !== instance.incarnation) {
       const state = record?.state ?? HEALTHY;
@@ -237,20 +238,23 @@ export class HealthTable {
       this.nodes.set(instance.id, record);
     }
     record.instance = instance;
-    this.refresh(record);
+    this.refresh(record, isNew);
   }
 
-  private putAgent(target: Target): void {
+  private putAgent(target: Target, isNew: boolean): void {
     const { instance } = target;
     const known = this.agents.get(target.key);
-    if (known === undefined && instance.status === 'up') return;
+    if (known === undefined && instance.status === 'up') {
+      if (isNew) this.tell(this.watched(instance), undefined);
+      return;
+    }
     let record = known;
     if (record?.instance.incarnation !== instance.incarnation) {
       if (record !== undefined) this.forget(record);
       record = this.newAgent(target, known?.state ?? HEALTHY);
     }
     record.instance = instance;
-    this.refresh(record);
+    this.refresh(record, isNew);
   }
 
   private remove(records: Map<string, Record>, key: string, bad: Map<string, HealthKind>, instance: Instance): void {
@@ -385,7 +389,7 @@ export class HealthTable {
   }
 
   /** Decides anew, and tells of it where that changed something. */
-  private refresh(record: Record): void {
+  private refresh(record: Record, isNew = false): void {
     const { clock } = this.deps;
     const nowMs = clock.monotonicMs();
     if (record.kind === 'agent' && record.ejection !== undefined && record.ejection.untilMs <= nowMs) {
@@ -396,10 +400,12 @@ export class HealthTable {
     const before = record.state;
     record.state = decideHealth(inputsOf(record), nowMs);
     this.watchTime(record);
-    if (before.kind === record.state.kind) return;
-    record.sinceMs = clock.now();
-    this.index(record);
-    this.tell(record, before.kind);
+    const isChanged = before.kind !== record.state.kind;
+    if (isChanged) {
+      record.sinceMs = clock.now();
+      this.index(record);
+    }
+    if (isChanged || isNew) this.tell(record, isNew ? undefined : before.kind);
   }
 
   private index(record: Record): void {
@@ -421,7 +427,8 @@ export class HealthTable {
     return 'untilMs' in state ? Math.max(0, state.untilMs - this.deps.clock.monotonicMs()) : undefined;
   }
 
-  private tell(record: Watched, from: HealthKind): void {
+  private tell(record: Watched, from: HealthKind | undefined): void {
+    if (this.listeners.size === 0 && isUsable(record.state.kind)) return;
     const instance = this.viewOf(record);
     const { service, id, kind, reason } = instance;
     const event = { service, instance: id, from, to: kind, reason };

@@ -2,8 +2,9 @@ import type { Clock } from '../core/clock.js';
 import { NODE_SERVICE } from '../core/instance.js';
 import type { Membership } from '../discovery/membership.js';
 import type { ClusterView } from '../discovery/view.js';
-import type { CircuitStatus } from '../gen/troupe/v1/health.js';
+import { CircuitState, type CircuitStatus } from '../gen/troupe/v1/health.js';
 import { GetStatusResponse, LeaseState, type LeaseStatus, type ViewStatus } from '../gen/troupe/v1/node.js';
+import type { MemberReport } from '../gen/troupe/v1/registry.js';
 import { circuitStatusToMessage, notableCircuits } from '../rpc/codec/circuit.js';
 import { instanceToMessage } from '../rpc/codec/instance.js';
 import { durationFromMs } from '../rpc/codec/time.js';
@@ -35,6 +36,25 @@ export function memberStatus(deps: StatusDeps): GetStatusResponse {
 }
 
 const MAX_LISTED = 1_000;
+
+/** Of a member that hosts agents. */
+export interface HostedLoad {
+  readonly inFlight: number;
+  readonly queued: number;
+  readonly circuits: readonly CircuitStatus[];
+}
+
+/** As many circuits as a heartbeat may carry. */
+const MAX_REPORTED = 64;
+
+/** What a member tells of itself with its heartbeat. */
+export function memberReport(routes: HealthTable, { inFlight, queued, circuits }: HostedLoad = NOTHING_HOSTED): MemberReport {
+  const notable = notableCircuits([...circuits, ...nodeCircuits(routes)]);
+  const open = notable.filter(({ state }) => state !== CircuitState.CIRCUIT_STATE_CLOSED);
+  return { inFlight, queued, circuits: open.slice(0, MAX_REPORTED) };
+}
+
+const NOTHING_HOSTED: HostedLoad = { inFlight: 0, queued: 0, circuits: [] };
 
 /** Circuit breakers towards nodes. */
 function nodeCircuits(routes: HealthTable): CircuitStatus[] {

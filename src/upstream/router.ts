@@ -1,7 +1,8 @@
 import type { LoadReport } from '../balancer/load.js';
 import type { Target } from '../discovery/view.js';
 import type { Verdict } from './health-table.js';
-import { type Attempt, Route, type RouteDeps, type RouteRequest, type Told } from './route.js';
+import { type Attempt, Route, type RouteDeps, type Told } from './route.js';
+import type { RouteRequest } from './route-request.js';
 
 /** Finds agents for tasks. */
 export class Router {

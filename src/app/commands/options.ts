@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { InvalidArgumentError, Option } from 'commander';
 import { STRATEGY_NAMES } from '../../balancer/strategies.js';
-import { invalidArgument, messageOf } from '../../core/errors.js';
+import { messageOf } from '../../core/errors.js';
 import { ID_RULE, isId } from '../../core/ids.js';
 import { LOG_LEVELS } from '../../telemetry/logger.js';
 import { parseRoutingPolicy, type RoutingPolicy } from '../../upstream/routing-policy.js';
 import { DEFAULTS } from '../config.js';
+import { wrongUsage } from '../run-role.js';
 
 /** Options that several roles have: each also an environment variable. */
 
@@ -64,16 +65,14 @@ export const preferZoneOption = () =>
 export const policyOption = () =>
   new Option('--policy <file>', 'routing policy, JSON: rate limits, fallbacks, strategies by capability').env('TROUPE_POLICY');
 
-/** The policy in a file. @throws INVALID_ARGUMENT naming the option, or the wrong fields. */
+/** The policy in a file. @throws what ends the command with wrong usage, naming the file and every wrong field. */
 export async function readPolicy(path: string | undefined): Promise<RoutingPolicy | undefined> {
   if (path === undefined) return undefined;
-  let input: unknown;
   try {
-    input = JSON.parse(await readFile(path, 'utf8'));
+    return parseRoutingPolicy(JSON.parse(await readFile(path, 'utf8')));
   } catch (error) {
-    throw invalidArgument('--policy', `${path}: ${messageOf(error)}`);
+    throw wrongUsage(`--policy ${path}: ${messageOf(error)}`);
   }
-  return parseRoutingPolicy(input);
 }
 
 export function wholeNumber(least: number, most: number): (text: string) => number {

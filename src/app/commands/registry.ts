@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
-import { invalidArgument, messageOf } from '../../core/errors.js';
+import { messageOf } from '../../core/errors.js';
 import type { EtcdOptions } from '../../store/etcd-connection.js';
 import type { LogLevel } from '../../telemetry/logger.js';
 import { DEFAULTS, hostId, type RegistryConfig } from '../config.js';
@@ -104,6 +104,6 @@ async function pem(option: string, path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (error) {
-    throw invalidArgument(option, messageOf(error));
+    throw wrongUsage(`${option} ${path}: ${messageOf(error)}`);
   }
 }

@@ -2,6 +2,7 @@ import { MAX_CAPABILITIES, type ManifestInput } from '../../agent/manifest.js';
 import { TroupeError } from '../../core/errors.js';
 import { AGENT_SERVICE, NODE_SERVICE } from '../../core/instance.js';
 import { TaskLinkDefinition } from '../../gen/troupe/internal/v1/link.js';
+import { agentCircuit } from '../../node/agent-status.js';
 import { LocalNodeTasks } from '../../node/local-tasks.js';
 import { ManifestStore } from '../../node/manifest-store.js';
 import { AgentNode } from '../../node/node.js';
@@ -52,8 +53,11 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     capabilities: host.definitions.map(({ kind }) => kind),
     weight: config.weight,
   } as const;
-  const membership = member.membership(self, port, ({ service, id }) => {
-    if (service === AGENT_SERVICE) void node.giveUp(id);
+  const membership = member.membership(self, port, {
+    onTaken: ({ service, id }) => {
+      if (service === AGENT_SERVICE) void node.giveUp(id);
+    },
+    load: () => ({ ...host.totals(), circuits: host.list().flatMap((status) => agentCircuit(status) ?? []) }),
   });
   const node = new AgentNode({ host, membership, manifests: store, clock, logger });
   const processLoad = new ProcessLoadSampler(clock);

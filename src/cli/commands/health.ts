@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { systemClock } from '../../core/clock.js';
-import { type HealthTransition, healthStateToJSON, type InstanceHealth } from '../../gen/troupe/v1/health.js';
+import { HealthState, type HealthTransition, healthStateToJSON, type InstanceHealth } from '../../gen/troupe/v1/health.js';
 import { addClusterOptions, type ClusterOptions, examples, interruptible, withClient } from '../cluster.js';
 import { type Colour, type Paint, paintFor } from '../colours.js';
 import { formatAge } from '../format-age.js';
@@ -78,7 +78,8 @@ function sentence(health: InstanceHealth): string {
 }
 
 function changeSentence({ instance, from }: HealthTransition): string {
-  return instance === undefined ? '' : `${sentence(instance)} (was ${stateOf({ state: from })})`;
+  if (instance === undefined) return '';
+  return `${sentence(instance)} (${isNew(from) ? 'new' : `was ${stateOf({ state: from })}`})`;
 }
 
 function currentObject(health: InstanceHealth) {
@@ -89,7 +90,11 @@ function currentObject(health: InstanceHealth) {
 function transitionObject({ instance, from }: HealthTransition) {
   if (instance === undefined) return {};
   const { state, ...rest } = currentObject(instance);
-  return { ...rest, from: stateOf({ state: from }), to: state };
+  return { ...rest, from: isNew(from) ? null : stateOf({ state: from }), to: state };
+}
+
+function isNew(from: HealthState): boolean {
+  return from === HealthState.HEALTH_STATE_UNSPECIFIED;
 }
 
 function line(value: unknown): string {

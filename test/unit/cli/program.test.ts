@@ -128,7 +128,7 @@ describe('nobody at the address', () => {
       ...name.split(' '),
       '--address',
       NOBODY,
-      ...(['nodes', 'agents', 'stats', 'scale advise', 'call'].includes(name) ? [] : ['x']),
+      ...(['nodes', 'agents', 'stats', 'health', 'scale advise', 'call'].includes(name) ? [] : ['x']),
     ]);
     expect(code).toBe(3);
     expect(io.out).toBe('');

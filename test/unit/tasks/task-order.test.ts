@@ -3,7 +3,7 @@ import { DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS } from '../../../src/core/deadline
 import { RoutedTask } from '../../../src/gen/troupe/internal/v1/routed.js';
 import { Strategy } from '../../../src/gen/troupe/v1/strategy.js';
 import { orderTask } from '../../../src/tasks/task-order.js';
-import { DEFAULT_RETRY } from '../../../src/upstream/route.js';
+import { DEFAULT_RETRY } from '../../../src/upstream/route-request.js';
 import { NO_POLICY } from '../../../src/upstream/routing-policy.js';
 import { seededRandom } from '../../support/seeded-random.js';
 

@@ -5,7 +5,8 @@ import { silentLogger } from '../../../src/telemetry/logger.js';
 import { Destinations } from '../../../src/upstream/destinations.js';
 import { HealthTable, type HealthTransition } from '../../../src/upstream/health-table.js';
 import type { OutlierPolicy } from '../../../src/upstream/outlier.js';
-import { type Attempt, DEFAULT_RETRY, type RouteRequest, type Told } from '../../../src/upstream/route.js';
+import type { Attempt, Told } from '../../../src/upstream/route.js';
+import { DEFAULT_RETRY, type RouteRequest } from '../../../src/upstream/route-request.js';
 import { Router } from '../../../src/upstream/router.js';
 import { Selector } from '../../../src/upstream/selector.js';
 import type { FakeClock } from '../../support/fake-clock.js';
@@ -32,7 +33,7 @@ export class RouterRig {
     this.health.onTransition((transition) => this.transitions.push(text(transition)));
     this.view.reset(instances, this.revision);
     this.transitions.length = 0;
-    this.destinations = new Destinations({ view: this.view, health: this.health, clock, random, zone: options.zone });
+    this.destinations = new Destinations({ view: this.view, health: this.health, clock, random, zone: options.zone ?? '' });
     this.router = new Router({ selector: new Selector(this.destinations, this.health), clock, random });
   }
 
@@ -75,5 +76,5 @@ export class RouterRig {
 }
 
 function text({ instance, from }: HealthTransition): string {
-  return `${instance.id}: ${from} > ${instance.kind}`;
+  return `${instance.id}: ${from ?? 'new'} > ${instance.kind}`;
 }

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { TroupeError } from '../../../src/core/errors.js';
 import type { Instance } from '../../../src/core/instance.js';
-import { type Attempt, DEFAULT_RETRY } from '../../../src/upstream/route.js';
+import type { Attempt } from '../../../src/upstream/route.js';
+import { DEFAULT_RETRY } from '../../../src/upstream/route-request.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { agentOf, nodeOf } from '../discovery/instances.js';
 import { RouterRig } from './rig.js';
