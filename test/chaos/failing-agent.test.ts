@@ -87,7 +87,8 @@ describe(`one of five agents fails half of its tasks (seed ${testSeed})`, () => 
       'failed in the first second (%, 10 without routing)': failedShare(early),
       'failed from the fifth second on (%, target 2)': failedShare(settled),
       'failed all in all': operations.filter(isFailed).length,
-      'last failure after (s)': (Math.max(...operations.filter(isFailed).map(({ endedAtMs }) => endedAtMs)) - firstEjectedAtMs) / 1_000,
+      'last failure after (s)':
+        (Math.max(...operations.filter(isFailed).map(({ endedAtMs }) => endedAtMs)) - firstEjectedAtMs) / 1_000,
       'circuit visible after (ms)': visibleAfterMs,
       'fair share again after it was healed (ms)': backMs,
       states: states.join(' '),

@@ -4,7 +4,17 @@ import { Arrivals } from '../support/arrivals.js';
 import { startChaosCluster } from '../support/chaos-cluster.js';
 import { eventually } from '../support/eventually.js';
 import { percentile, reportFigures } from '../support/figures.js';
-import { check, failuresOf, History, isDone, isOpen, latencyMs, nowMs, type Operation, readExecutions } from '../support/history.js';
+import {
+  check,
+  failuresOf,
+  History,
+  isDone,
+  isOpen,
+  latencyMs,
+  nowMs,
+  type Operation,
+  readExecutions,
+} from '../support/history.js';
 import { seededRandom, testSeed } from '../support/seeded-random.js';
 
 const TASKS_PER_SECOND = 100;
@@ -53,7 +63,8 @@ describe(`one of three nodes freezes under load (seed ${testSeed})`, () => {
       'idempotent of these': stuckIdempotent.length,
       'their longest answer (ms)': Math.max(0, ...stuckIdempotent.map(latencyMs)),
       'idempotent tasks lost': findings.lost.length,
-      'others ended with an unknown outcome': operations.length - operations.filter(isDone).length - operations.filter(isOpen).length,
+      'others ended with an unknown outcome':
+        operations.length - operations.filter(isDone).length - operations.filter(isOpen).length,
       'tasks open': operations.filter(isOpen).length,
       'done twice': findings.duplicates.length,
       'p99 once it was set aside (ms)': percentile(others.map(latencyMs), 99),

@@ -18,7 +18,9 @@ describe(`agents that refuse half of all tries (seed ${testSeed})`, () => {
     const { troupe, deploy, nodes } = await startChaosCluster(3);
     await deploy({ id: 'work', kind: 'worker', concurrency: 1, mailboxCapacity: 1, config: { ms: TASK_MS } });
     const history = new History(testSeed);
-    const arrivals = new Arrivals(TASKS_PER_SECOND, seededRandom(testSeed), () => history.record((id) => troupe.run('work', null, { id })));
+    const arrivals = new Arrivals(TASKS_PER_SECOND, seededRandom(testSeed), () =>
+      history.record((id) => troupe.run('work', null, { id })),
+    );
     await arrivals.runFor(STORM_MS);
 
     const { operations } = history;

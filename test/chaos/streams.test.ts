@@ -31,7 +31,10 @@ interface Streamed {
 function read(troupe: TroupeClient, id: string, input: object, options: RunStreamOptions): Streamed {
   const streamed: Omit<Streamed, 'ended'> = { id, numbers: [], cursors: [], atMs: [], routed: [], results: 0 };
   const follow = async () => {
-    for await (const event of troupe.runStream(options.agentId === undefined ? 'stream' : [], input as never, { ...options, id })) {
+    for await (const event of troupe.runStream(options.agentId === undefined ? 'stream' : [], input as never, {
+      ...options,
+      id,
+    })) {
       streamed.cursors.push(event.cursor);
       streamed.atMs.push(nowMs());
       if (event.kind === 'chunk') streamed.numbers.push((event.payload as { json: { n: number } }).json.n);
@@ -40,7 +43,12 @@ function read(troupe: TroupeClient, id: string, input: object, options: RunStrea
     }
   };
   // The same object, so that what is read shows in it.
-  return Object.assign(streamed, { ended: follow().then(() => undefined, (error: unknown) => error) });
+  return Object.assign(streamed, {
+    ended: follow().then(
+      () => undefined,
+      (error: unknown) => error,
+    ),
+  });
 }
 
 const inOrder = (chunks: number) => Array.from({ length: chunks }, (_, n) => n);
@@ -83,7 +91,10 @@ describe(`streams (seed ${testSeed})`, () => {
       'chunks of each': CHUNKS,
       'events seen before the kill': seenBefore.join(' '),
       'gateway away (ms)': backAtMs - killedAtMs,
-      'resumed after it was back, p50 (ms)': percentile(firstAfter.map((at) => at - backAtMs), 50),
+      'resumed after it was back, p50 (ms)': percentile(
+        firstAfter.map((at) => at - backAtMs),
+        50,
+      ),
       'resumed after it was back, max (ms)': Math.max(...firstAfter.map((at) => at - backAtMs)),
       'chunks lost': streams.reduce((sum, { numbers }) => sum + CHUNKS - new Set(numbers).size, 0),
       'chunks twice': streams.reduce((sum, { numbers }) => sum + numbers.length - new Set(numbers).size, 0),
