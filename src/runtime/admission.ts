@@ -8,8 +8,9 @@ import { CircuitBreaker, type CircuitState, DEFAULT_CIRCUIT } from '../resilienc
 import { type Verdict, verdictOf } from '../resilience/failure.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Mailbox } from './mailbox.js';
+import { Overtaking } from './overtaking.js';
 import { circuitOpen, mailboxFull, notStarted, shed, wouldBeLate } from './refusals.js';
-import { type Line, neededMs, retryAfterMs, ServiceTime, waitMs } from './service-time.js';
+import { isTooLate, type Line, neededMs, retryAfterMs, ServiceTime, waitMs } from './service-time.js';
 import { type TaskInput, type TaskSink, Turn, type TurnEnd, type TurnOwner } from './turn.js';
 
 export interface AdmissionOptions {
@@ -51,6 +52,7 @@ export class Admission implements TurnOwner {
   private readonly adaptive: AdaptiveLimit | undefined;
   private readonly concurrency: { readonly limit: number };
   private readonly serviceTime = new ServiceTime();
+  private readonly overtaking = new Overtaking();
   private readonly running = new Set<Turn>();
   /** Tasks that the agent still works on although nobody waits for them. */
   private overdue = 0;
@@ -139,6 +141,13 @@ export class Admission implements TurnOwner {
   }
 
   private async work(turn: Turn): Promise<void> {
+    const refusal = this.refusalAtTurn(turn);
+    if (refusal !== undefined) {
+      this.counts.refused += 1;
+      turn.cancel(refusal);
+      return;
+    }
+    this.overtaking.begun(turn.priority, this.mailbox.queued > 0);
     this.running.add(turn);
     const end = await this.run(turn);
     this.running.delete(turn);
@@ -174,11 +183,22 @@ export class Admission implements TurnOwner {
     return wouldBeLate(manifest, times, retryAfterMs(Math.min(lateMs, wait)));
   }
 
+  /** Why a task that has waited is better not begun any more; undefined when it is. */
+  private refusalAtTurn(turn: Turn): TroupeError | undefined {
+    const waitedMs = this.options.clock.monotonicMs() - turn.arrivedAtMs;
+    const line = waitedMs > 0 ? this.lineOf(turn.priority) : undefined;
+    const remainingMs = turn.remainingMs();
+    if (line === undefined || remainingMs === 0 || !isTooLate(line, remainingMs)) return undefined;
+    const times = { waitMs: 0, serviceMs: line.serviceMs, remainingMs };
+    return wouldBeLate(this.options.manifest, times, retryAfterMs(waitMs(line)));
+  }
+
   /** What a task finds that comes now and has to wait; undefined until that can be told. */
   private lineOf(priority: Priority): Line | undefined {
     const { ms, deviationMs } = this.serviceTime;
     if (ms === undefined) return undefined;
-    return { ahead: this.mailbox.ahead(priority), concurrency: this.concurrency.limit, serviceMs: ms, deviationMs };
+    const ahead = this.mailbox.ahead(priority);
+    return { ahead, concurrency: this.concurrency.limit, serviceMs: ms, deviationMs, overtaking: this.overtaking.of(priority) };
   }
 
   private verdictOfCallOff(turn: Turn, error: TroupeError): Verdict {

@@ -42,14 +42,16 @@ export interface Line {
   readonly serviceMs: number;
   /** By how much that differs. */
   readonly deviationMs: number;
+  /** What part of the tasks that are begun comes later and goes before it all the same, 0 to below 1. */
+  readonly overtaking: number;
 }
 
 /**
  * Until its turn comes: `ahead` + 1 tasks have to end first, and one does each serviceMs / concurrency. That is the mean for
- * exponential service times (M/M/c), and no less than the mean for steadier ones.
+ * exponential service times (M/M/c), and no less than the mean for steadier ones. Those that overtake it take their part of that.
  */
-export function waitMs({ ahead, concurrency, serviceMs }: Line): number {
-  return ((ahead + 1) * serviceMs) / concurrency;
+export function waitMs({ ahead, concurrency, serviceMs, overtaking }: Line): number {
+  return ((ahead + 1) * serviceMs) / (concurrency * (1 - overtaking));
 }
 
 /** For what lies between two tasks and is in no measurement. */
@@ -71,6 +73,14 @@ const MIN_RETRY_MS = 10;
 const MAX_RETRY_MS = 5_000;
 /** A router finds another agent sooner than this one frees a place. */
 const UNKNOWN_RETRY_MS = 100;
+
+/**
+ * Whether a task whose turn has come is better refused than begun: more urgent ones have kept it waiting for so long that it would hardly be done
+ * in time.
+ */
+export function isTooLate({ serviceMs, deviationMs }: Line, remainingMs: number): boolean {
+  return remainingMs < serviceMs * OVERHEAD + SPARE_DEVIATIONS * deviationMs;
+}
 
 /** What a refusal says about trying again: never at once, and not so late that a task that got through fast is missed. */
 export function retryAfterMs(ms: number | undefined): number {

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { TroupeClient } from '../../src/client/client.js';
 import type { RunStreamOptions } from '../../src/client/run-options.js';
+import { payloadJson } from '../../src/core/payload.js';
 import { type ChaosCluster, startChaosCluster } from '../support/chaos-cluster.js';
 import { eventually } from '../support/eventually.js';
 import { percentile, reportFigures } from '../support/figures.js';
@@ -37,7 +38,7 @@ function read(troupe: TroupeClient, id: string, input: object, options: RunStrea
     })) {
       streamed.cursors.push(event.cursor);
       streamed.atMs.push(nowMs());
-      if (event.kind === 'chunk') streamed.numbers.push((event.payload as { json: { n: number } }).json.n);
+      if (event.kind === 'chunk') streamed.numbers.push((payloadJson(event.payload) as { readonly n: number }).n);
       if (event.kind === 'routed') streamed.routed.push({ nodeId: event.nodeId, attempt: event.attempt });
       if (event.kind === 'result') streamed.results += 1;
     }

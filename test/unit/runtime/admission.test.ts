@@ -5,6 +5,7 @@ import type { AgentManifest } from '../../../src/agent/manifest.js';
 import { TroupeError } from '../../../src/core/errors.js';
 import type { TaskId } from '../../../src/core/ids.js';
 import { type PayloadInput, toPayload } from '../../../src/core/payload.js';
+import type { Priority } from '../../../src/core/priority.js';
 import { Activation } from '../../../src/runtime/activation.js';
 import type { TaskInput, Turn } from '../../../src/runtime/turn.js';
 import { outcomeOf } from '../../../src/upstream/outcome.js';
@@ -245,6 +246,58 @@ describe(`three times as much as it can do (seed ${testSeed})`, () => {
     expect(done).toBeGreaterThan(0.8 * 100 * 20);
     expect(refused).toBeGreaterThan(3_000);
     expect(late).toBeLessThan(mayBeLate * done);
+  });
+});
+
+describe(`three times as much as it can do, some of it urgent (seed ${testSeed})`, () => {
+  it.each([
+    ['steady', 0.03, () => 1],
+    ['exponential', 0.06, (random: () => number) => -Math.log(1 - random())],
+  ])('tasks that are overtaken, each %s, are refused and not left to their deadlines', async (_name, mayBeLate, spread) => {
+    const random = seededRandom(testSeed);
+    let clock = new FakeClock();
+    const agent = await agentOf(
+      {
+        run: takes(
+          () => clock,
+          () => 40 * spread(() => random.next()),
+        ),
+      },
+      { concurrency: 4, mailboxCapacity: 1_000 },
+    );
+    clock = agent.clock;
+    const counts = { done: 0, late: 0, given: 0, low: 0, high: 0 };
+    const refusedOf = (priority: Priority) => {
+      if (priority === 'high' || priority === 'low') counts[priority] += 1;
+    };
+    // Late are those of the first second, before it is known how many overtake, and those that took long.
+    // 300 tasks a second for 20 s; the agent can do 100, of which the urgent need 60; each caller waits for 1 s.
+    for (let ms = 0; ms < 20_000; ms += 10) {
+      for (let i = 0; i < 3; i++) {
+        const chance = random.next();
+        const priority = chance < 0.2 ? 'high' : chance < 0.6 ? 'normal' : 'low';
+        counts.given += 1;
+        try {
+          agent.give(1_000, { priority }).result.then(
+            () => {
+              counts.done += 1;
+            },
+            ({ code }: TroupeError) => {
+              if (code === 'DEADLINE_EXCEEDED') counts.late += 1;
+              else refusedOf(priority);
+            },
+          );
+        } catch {
+          refusedOf(priority);
+        }
+      }
+      await clock.advance(10);
+    }
+    await clock.advance(1_000);
+    expect(counts.done).toBeGreaterThan(0.8 * 100 * 20);
+    expect(counts.late).toBeLessThan(mayBeLate * counts.given);
+    expect(counts.high).toBeLessThan(0.05 * 0.2 * counts.given);
+    expect(counts.low).toBeGreaterThan(0.9 * 0.4 * counts.given);
   });
 });
 

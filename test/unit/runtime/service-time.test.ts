@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { neededMs, retryAfterMs, ServiceTime, waitMs } from '../../../src/runtime/service-time.js';
+import { isTooLate, neededMs, retryAfterMs, ServiceTime, waitMs } from '../../../src/runtime/service-time.js';
 
 describe('ServiceTime', () => {
   it('has no estimate before ten tasks were seen, then their mean', () => {
@@ -35,14 +35,28 @@ describe('the wait of a task', () => {
     [9, 10, 100, 100],
     [0, 4, 100, 25],
   ])('behind %d others, %d at once, each %d ms: %d ms', (ahead, concurrency, serviceMs, expected) => {
-    expect(waitMs({ ahead, concurrency, serviceMs, deviationMs: 0 })).toBe(expected);
+    expect(waitMs({ ahead, concurrency, serviceMs, deviationMs: 0, overtaking: 0 })).toBe(expected);
   });
 
   it('and its own time are what it needs, a tenth more, and what tasks differ by', () => {
-    const line = { ahead: 3, concurrency: 1, serviceMs: 100, deviationMs: 0 };
+    const line = { ahead: 3, concurrency: 1, serviceMs: 100, deviationMs: 0, overtaking: 0 };
     expect(neededMs(line)).toBeCloseTo(550);
     expect(neededMs({ ...line, deviationMs: 10 })).toBeCloseTo(550 + 2 * 10 * 3);
     expect(neededMs({ ...line, concurrency: 4, deviationMs: 10 })).toBeCloseTo(220 + 2 * 10 * 1.5);
+  });
+});
+
+describe('a task that others overtake', () => {
+  it('waits longer by their part', () => {
+    const line = { ahead: 3, concurrency: 1, serviceMs: 100, deviationMs: 0, overtaking: 0 };
+    expect(waitMs({ ...line, overtaking: 0.5 })).toBeCloseTo(800);
+    expect(waitMs({ ...line, overtaking: 0.75 })).toBeCloseTo(1_600);
+  });
+
+  it('is too late where, at its turn, too little is left for its own time', () => {
+    const line = { ahead: 0, concurrency: 1, serviceMs: 100, deviationMs: 10, overtaking: 0 };
+    expect(isTooLate(line, 131)).toBe(false);
+    expect(isTooLate(line, 129)).toBe(true);
   });
 });
 
