@@ -5,7 +5,7 @@ JEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help check-node install build generate demo test lint format bench clean
+.PHONY: help check-node install build generate demo test chaos lint format bench clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -28,6 +28,9 @@ demo: build ## shows a cluster at work on this machine
 
 test: build ## runs every test; JEST_ARGS='test/unit' picks some
 	@node scripts/test.mjs $(JEST_ARGS)
+
+chaos: build ## breaks clusters under load, and shows how they took it; TROUPE_TEST_SEED repeats a run
+	@node scripts/chaos.mjs $(JEST_ARGS)
 
 lint: install ## checks style, layers, contracts, generated code and leftovers
 	@npm run --silent lint

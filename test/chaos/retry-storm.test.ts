@@ -6,7 +6,7 @@ import { failuresOf, History, isDone, isFailed, isOpen, latencyMs } from '../sup
 import { seededRandom, testSeed } from '../support/seeded-random.js';
 
 const TASK_MS = 20;
-const TASKS_PER_SECOND = 300;
+const TASKS_PER_SECOND = 240;
 const STORM_MS = 12_000;
 /** Of a router's retry budget: the share of tasks, the reserve of each second, and for how long both count. */
 const RATIO = 0.2;
