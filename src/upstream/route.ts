@@ -220,7 +220,7 @@ export class Route<T> {
         const verdict = verdictOf(error, outcome, endedAtMs - startedAtMs);
         // A failure that comes fast must not make an agent look fast.
         if (verdict.kind === 'failed') target.load.observe(Math.max(endedAtMs - startedAtMs, SLOW_AS_FAILED_MS), endedAtMs);
-        selector.end(target, verdict, era);
+        selector.end(target, mayHaveWaited(error, target, endedAtMs) ? ABANDONED : verdict, era);
         return { kind: 'failed', error, outcome, target };
       },
     );
@@ -272,6 +272,14 @@ export class Route<T> {
   private overBudget(): TroupeError {
     return withMetadata(this.endError(), { retries: 'budget_exhausted' });
   }
+}
+
+/**
+ * Whether a deadline may have passed while the task waited for a busy agent, which then is not at fault. One that is busy because it hangs
+ * is known to its circuit at its node, which knows when work was begun.
+ */
+function mayHaveWaited({ code }: TroupeError, { load }: Target, nowMs: number): boolean {
+  return code === 'DEADLINE_EXCEEDED' && load.isBusy(nowMs);
 }
 
 const ANY: PickRequest = {};

@@ -221,6 +221,30 @@ describe('a try whose outcome is unknown', () => {
   });
 });
 
+describe('deadlines that pass, five in a row', () => {
+  const late = trying<string>(async () => {
+    await clock.advance(1_000);
+    throw new TroupeError('DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED', 'late');
+  });
+  const fiveTimes = async (router: RouterRig, before: () => void) => {
+    for (let n = 0; n < 5; n++) {
+      before();
+      await router.route(request({ agentId: 'a', capabilities: [] }), late).catch(() => undefined);
+    }
+    return router.transitions;
+  };
+
+  it('eject an agent of which nothing else is known', async () => {
+    expect(await fiveTimes(routerTo(...agents('a', 'b')), () => undefined)).toEqual(['a: healthy > ejected']);
+  });
+
+  it('do not eject one that has told of a queue: the tasks may have waited', async () => {
+    const router = routerTo(...agents('a', 'b'));
+    const report = { inFlight: 4, queued: 20, limit: 4, eventLoopDelayMs: 0, cpu: 0 };
+    expect(await fiveTimes(router, () => router.target('a').load.report(report, clock.monotonicMs()))).toEqual([]);
+  });
+});
+
 describe('an answer', () => {
   it.each([
     new TroupeError('UNKNOWN', 'AGENT_ERROR', 'no'),
