@@ -11,7 +11,7 @@ import { seededRandom, testSeed } from '../support/seeded-random.js';
 const AGENTS = 2;
 const CONCURRENCY = 4;
 /** Rather long, so that three times as many tasks as the agents can do are not more than this machine can send. */
-const TASK_MS = 80;
+const TASK_MS = 40;
 const CAPACITY_PER_SECOND = (AGENTS * CONCURRENCY * 1_000) / TASK_MS;
 const DEADLINE_MS = 1_000;
 const PEAK_MS = 5_000;
