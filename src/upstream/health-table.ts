@@ -103,6 +103,7 @@ export class HealthTable {
   private readonly badAgents = new Map<string, HealthKind>();
   /** How many agents of a capability are ejected. */
   private readonly ejectedOf = new Map<string, number>();
+  /** Those that were called in this interval. */
   private readonly touched = new Set<AgentRecord>();
   private readonly listeners = new Set<(transition: HealthTransition) => void>();
   private sweptAtMs: number;
@@ -281,11 +282,14 @@ export class HealthTable {
   }
 
   private newAgent(target: Target, state: HealthState): AgentRecord {
+    // Written out: V8 gives an object that begins with a spread several times the memory, and there is one for each agent called.
     const record: AgentRecord = {
-      ...this.watched(target.instance),
+      instance: target.instance,
+      state,
+      sinceMs: this.deps.clock.now(),
+      cancelTimer: undefined,
       kind: 'agent',
       target,
-      state,
       successes: 0,
       failures: 0,
       inARow: 0,
@@ -335,7 +339,7 @@ export class HealthTable {
   }
 
   private touch(record: AgentRecord): void {
-    this.touched.add(record);
+    if (record.successes + record.failures === 1) this.touched.add(record);
     if (this.deps.clock.monotonicMs() - this.sweptAtMs >= this.policy.intervalMs) this.sweep();
   }
 
@@ -345,6 +349,8 @@ export class HealthTable {
     this.sweptAtMs = nowMs;
     const groups = new Map<string, AgentRecord[]>();
     for (const record of this.touched) {
+      // Too few to be compared: those who have many agents have few calls of each, and need no groups.
+      if (record.successes + record.failures < this.policy.requestVolume) continue;
       const like = record.instance.capabilities.join(' ');
       const group = groups.get(like);
       if (group === undefined) groups.set(like, [record]);

@@ -56,8 +56,8 @@ export class Route<T> {
   private tries = 0;
   private rounds = 0;
   private cancelled: TroupeError | undefined;
-  private readonly running = new Set<Try<T>>();
-  private wake: () => void = () => undefined;
+  private running: readonly Try<T>[] = [];
+  private wake: () => void = NOTHING;
   private readonly patientUntilMs: number;
 
   constructor(
@@ -139,9 +139,9 @@ export class Route<T> {
       if (this.cancelled === undefined && this.mayTry()) target = this.next();
     } catch (error) {
       // Under way is still under way.
-      if (this.running.size === 0 && error instanceof TroupeError) this.cancelled ??= error;
+      if (this.running.length === 0 && error instanceof TroupeError) this.cancelled ??= error;
     }
-    if (target === undefined && this.running.size === 0) onEnd();
+    if (target === undefined && this.running.length === 0) onEnd();
     return target;
   }
 
@@ -195,9 +195,9 @@ export class Route<T> {
     } catch (error) {
       current = { response: Promise.reject(error), cancel: () => undefined };
     }
-    this.running.add(current);
+    this.running = [...this.running, current];
     const end = () => {
-      this.running.delete(current);
+      this.running = this.running.filter((each) => each !== current);
       target.load.end();
       return clock.monotonicMs();
     };
@@ -276,6 +276,7 @@ export class Route<T> {
 
 const ANY: PickRequest = {};
 const NOTHING_TOLD = {};
+const NOTHING = () => undefined;
 /** What a failure counts as latency at least. */
 const SLOW_AS_FAILED_MS = 1_000;
 
