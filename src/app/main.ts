@@ -12,11 +12,15 @@ import { VERSION } from './version.js';
 // What grpc-js prints by itself is told to users by our own errors.
 setLogVerbosity(logVerbosity.NONE);
 
+/** How long an interrupted command may take to say so. */
+const CALL_OFF_MS = 500;
+
 const controller = new AbortController();
 process.once('SIGINT', () => controller.abort());
 
 const io = processIo({ signal: controller.signal, version: VERSION });
 const exitCode = await runCli(process.argv.slice(2), io, [devCommand, registryCommand, nodeCommand, gatewayCommand, demoCommand]);
-// Interrupted, there may be calls under way that nobody waits for any more.
-if (controller.signal.aborted) process.exit(exitCode);
 process.exitCode = exitCode;
+// Interrupted, there may be calls under way that nobody waits for any more: that they are called off has to reach the other side,
+// which takes a stream whose connection just ends for one that somebody comes back to. Then nothing keeps this process.
+if (controller.signal.aborted) setTimeout(() => process.exit(exitCode), CALL_OFF_MS).unref();
