@@ -202,7 +202,9 @@ export class TroupeClient {
     options: RawCallOptions & { readonly signal?: AbortSignal | undefined },
   ): AsyncGenerator<TaskEvent, void, undefined> {
     const bytes = encodeMessage(RoutedRunStreamRequest, request);
-    for await (const response of this.raw.serverStream('/troupe.v1.Tasks/RunStream', bytes, options)) {
+    // A closed client must say that nobody reads any more: a connection that just ends is one that somebody comes back to.
+    const signal = options.signal === undefined ? this.closing.signal : AbortSignal.any([options.signal, this.closing.signal]);
+    for await (const response of this.raw.serverStream('/troupe.v1.Tasks/RunStream', bytes, { ...options, signal })) {
       const event = readEvent(RoutedRunStreamResponse.decode(response).event);
       if (event !== undefined) yield event;
     }

@@ -5,10 +5,11 @@ import { deadlineExceeded, TroupeError, withMetadata } from '../core/errors.js';
 import type { Random } from '../core/random.js';
 import type { Target } from '../discovery/view.js';
 import { backoffMs } from '../resilience/backoff.js';
-import type { Verdict } from './health-table.js';
-import { ABANDONED, type Outcome, outcomeOf, SUCCEEDED, verdictOf } from './outcome.js';
+import { type Outcome, outcomeOf, verdictOf } from './outcome.js';
 import type { RouteRequest } from './route-request.js';
 import type { Selector } from './selector.js';
+import type { Verdict } from './verdict.js';
+import { ABANDONED, SUCCEEDED } from './verdict.js';
 
 /** One try under way. */
 export interface Try<T> {
