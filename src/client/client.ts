@@ -1,7 +1,6 @@
 import type { Channel } from '@grpc/grpc-js';
 import type { Client } from 'nice-grpc';
 import { checkManifest, type ManifestInput } from '../agent/manifest.js';
-import { asBuffer } from '../core/bytes.js';
 import { abortError, deadlineExceeded, TroupeError } from '../core/errors.js';
 import { newId, type TaskId } from '../core/ids.js';
 import type { PayloadInput } from '../core/payload.js';
@@ -20,6 +19,7 @@ import { connected, isConnected, openChannel } from '../rpc/channels.js';
 import { createClient, type TimeoutOption } from '../rpc/client.js';
 import { manifestToMessage } from '../rpc/codec/manifest.js';
 import { durationFromMs } from '../rpc/codec/time.js';
+import { encodeMessage } from '../rpc/encode.js';
 import { type RawCallOptions, RawClient } from '../rpc/raw-client.js';
 import { readEvent, type TaskEvent, TaskResult } from './result.js';
 import { resuming } from './resuming-stream.js';
@@ -78,7 +78,7 @@ export class TroupeClient {
     const { signal } = options;
     if (signal?.aborted) throw abortError(signal);
     await this.ready();
-    const request = asBuffer(RoutedRunRequest.encode({ task: routedTask(capabilities, input, options) }).finish());
+    const request = encodeMessage(RoutedRunRequest, { task: routedTask(capabilities, input, options) });
     const call = this.raw.unary('/troupe.v1.Tasks/Run', request, callOptions(options));
     signal?.addEventListener('abort', call.cancel, { once: true });
     try {
@@ -201,8 +201,10 @@ export class TroupeClient {
     request: RoutedRunStreamRequest,
     options: RawCallOptions & { readonly signal?: AbortSignal | undefined },
   ): AsyncGenerator<TaskEvent, void, undefined> {
-    const bytes = asBuffer(RoutedRunStreamRequest.encode(request).finish());
-    for await (const response of this.raw.serverStream('/troupe.v1.Tasks/RunStream', bytes, options)) {
+    const bytes = encodeMessage(RoutedRunStreamRequest, request);
+    // A closed client must say that nobody reads any more: a connection that just ends is one that somebody comes back to.
+    const signal = options.signal === undefined ? this.closing.signal : AbortSignal.any([options.signal, this.closing.signal]);
+    for await (const response of this.raw.serverStream('/troupe.v1.Tasks/RunStream', bytes, { ...options, signal })) {
       const event = readEvent(RoutedRunStreamResponse.decode(response).event);
       if (event !== undefined) yield event;
     }

@@ -7,6 +7,7 @@ export const MAX_DEADLINE_MS = 3_600_000;
  * as not given), 30 s from now when nothing was, and never more than an hour from now.
  */
 export function effectiveDeadline(nowMs: number, ...given: readonly (number | undefined)[]): number {
-  const earliest = Math.min(...given.map((deadline) => deadline ?? Number.POSITIVE_INFINITY));
+  let earliest = Number.POSITIVE_INFINITY;
+  for (const deadline of given) earliest = Math.min(earliest, deadline ?? earliest);
   return Math.min(Number.isFinite(earliest) ? earliest : nowMs + DEFAULT_DEADLINE_MS, nowMs + MAX_DEADLINE_MS);
 }

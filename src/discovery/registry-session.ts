@@ -29,6 +29,11 @@ export class RegistrySession {
     return this.current.client;
   }
 
+  /** Of all replicas. */
+  get clients(): readonly RegistryClient[] {
+    return this.replicas.map(({ client }) => client);
+  }
+
   get channel(): Channel {
     return this.current.channel;
   }

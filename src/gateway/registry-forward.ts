@@ -1,23 +1,26 @@
+import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
 import type { RegistryClient, RegistrySession } from '../discovery/registry-session.js';
-import type { RegistryDefinition } from '../gen/troupe/v1/registry.js';
+import type { GetStatsRequest, GetStatsResponse, RegistryDefinition } from '../gen/troupe/v1/registry.js';
 import type { Call } from '../rpc/call.js';
 import type { TimeoutOption } from '../rpc/client.js';
 import type { Handlers } from '../rpc/service.js';
 import { outcomeOf } from '../upstream/outcome.js';
+import { mergeStats } from './merge-stats.js';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+const STATS_PATIENCE_MS = 1_000;
 /** Replicas that are tried with a call that only reads, or was certainly not sent. */
 const MAX_TRIES = 3;
 
 /** The Registry service of a gateway: every call goes to a registry replica that answers. */
-export function registryForward(session: RegistrySession): Handlers<typeof RegistryDefinition> {
+export function registryForward(session: RegistrySession, clock: Clock): Handlers<typeof RegistryDefinition> {
   const forward = <Request, Response>(
     isRead: boolean,
     pick: (client: RegistryClient) => (request: Request, options: TimeoutOption & { signal: AbortSignal }) => Promise<Response>,
   ) => {
     return async (request: Request, call: Call): Promise<Response> => {
-      const options = { timeoutMs: timeoutOf(call), signal: call.signal };
+      const options = { timeoutMs: timeoutOf(call, clock), signal: call.signal };
       for (let tries = 1; ; tries++) {
         const { client } = session;
         try {
@@ -29,6 +32,14 @@ export function registryForward(session: RegistrySession): Handlers<typeof Regis
         }
       }
     };
+  };
+  const one = forward(true, (client: RegistryClient) => client.getStats);
+  /** Of all replicas: each knows only of the members that renew through it. One that does not answer soon is left out. */
+  const getStats = async (request: GetStatsRequest, call: Call): Promise<GetStatsResponse> => {
+    const options = { timeoutMs: Math.min(STATS_PATIENCE_MS, timeoutOf(call, clock)), signal: call.signal };
+    const settled = await Promise.allSettled(session.clients.map((client) => client.getStats(request, options)));
+    const [first, ...others] = settled.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    return first === undefined ? one(request, call) : mergeStats([first, ...others]);
   };
   const stream = async function* <Response>(
     open: (client: RegistryClient) => AsyncIterable<Response>,
@@ -49,14 +60,14 @@ export function registryForward(session: RegistrySession): Handlers<typeof Regis
     getInstance: forward(true, (client) => client.getInstance),
     listInstances: forward(true, (client) => client.listInstances),
     discover: forward(true, (client) => client.discover),
-    getStats: forward(true, (client) => client.getStats),
+    getStats,
     keepAlive: (requests, call) => stream((client) => client.keepAlive(requests, { signal: call.signal })),
     watch: (request, call) => stream((client) => client.watch(request, { signal: call.signal })),
   };
 }
 
-function timeoutOf(call: Call): number {
-  return Number.isFinite(call.deadlineMs) ? Math.max(1, call.deadlineMs - Date.now()) : DEFAULT_TIMEOUT_MS;
+function timeoutOf(call: Call, clock: Clock): number {
+  return Number.isFinite(call.deadlineMs) ? Math.max(1, call.deadlineMs - clock.now()) : DEFAULT_TIMEOUT_MS;
 }
 
 function registryUnavailable(cause: TroupeError): TroupeError {

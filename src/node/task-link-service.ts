@@ -1,5 +1,4 @@
 import { BatchQueue } from '../core/batch-queue.js';
-import { asBuffer } from '../core/bytes.js';
 import type { Clock } from '../core/clock.js';
 import { effectiveDeadline } from '../core/deadline.js';
 import { TroupeError } from '../core/errors.js';
@@ -12,6 +11,7 @@ import {
 } from '../gen/troupe/internal/v1/link.js';
 import type { RoutedExecuteTaskRequest } from '../gen/troupe/internal/v1/routed.js';
 import type { Call } from '../rpc/call.js';
+import { encodeMessage } from '../rpc/encode.js';
 import type { Handlers } from '../rpc/service.js';
 import { toStatusMessage } from '../rpc/status.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -57,7 +57,7 @@ export class TaskLinkService {
     const reading = link.read(requests).finally(() => outcomes.close());
     reading.catch(() => undefined);
     try {
-      for await (const envelopes of outcomes) yield asBuffer(ExchangeResponse.encode({ envelopes }).finish());
+      for await (const envelopes of outcomes) yield encodeMessage(ExchangeResponse, { envelopes });
     } finally {
       this.links.delete(outcomes);
       link.callOffAll();

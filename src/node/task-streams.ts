@@ -84,6 +84,8 @@ class Session {
   readonly taskId: string;
   private readonly queue: ReplayQueue<RoutedStreamTaskResponse>;
   private readonly turn: Turn;
+  /** The agent has taken it from its mailbox. */
+  private readonly begun: Promise<void>;
   private readers = 0;
   private announced = false;
   private over = false;
@@ -102,6 +104,7 @@ class Session {
       stream.firstCursor,
     );
     this.turn = stream.begin(this.sink());
+    this.begun = this.turn.begins.then(() => this.announce());
     void this.follow();
   }
 
@@ -128,7 +131,7 @@ class Session {
     if (signal.aborted) onAbort();
     try {
       // Until the agent takes it from its mailbox, the task can be refused as one that has not started.
-      await Promise.race([this.turn.begins, this.turn.result]);
+      await Promise.race([this.begun, this.turn.result]);
       yield* messages;
     } finally {
       signal.removeEventListener('abort', onAbort);
@@ -172,7 +175,6 @@ class Session {
 
   private async follow(): Promise<void> {
     const { turn, queue, stream } = this;
-    void turn.begins.then(() => this.announce());
     try {
       const { event, load } = stream.result(turn, await turn.result);
       this.announce();

@@ -1,9 +1,9 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import type * as grpc from '@grpc/grpc-js';
-import { asBuffer } from '../core/bytes.js';
 import { messageOf, TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { type Call, GrpcCall, type ServerCall } from './call.js';
+import { encodeMessage } from './encode.js';
 import type { MessageType, MethodDefinition } from './service.js';
 import { toStatusObject } from './status.js';
 
@@ -157,9 +157,7 @@ async function* decodeAll(
 }
 
 function encode(type: MessageType<unknown>, message: unknown): Buffer {
-  if (Buffer.isBuffer(message)) return message;
-  const bytes = type.encode(message).finish();
-  return asBuffer(bytes);
+  return Buffer.isBuffer(message) ? message : encodeMessage(type, message);
 }
 
 /** Refuses strings that are not UTF-8, as proto3 demands; by itself the reader replaces what is wrong in silence. */

@@ -1,4 +1,3 @@
-import { asBuffer } from '../core/bytes.js';
 import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
 import { endpointText, type Instance, NODE_SERVICE } from '../core/instance.js';
@@ -10,6 +9,7 @@ import {
   RoutedStreamTaskResponse,
 } from '../gen/troupe/internal/v1/routed.js';
 import { type ChannelPool, connected, isConnected, isFailing, notConnected } from '../rpc/channels.js';
+import { encodeMessage } from '../rpc/encode.js';
 import { RawClient } from '../rpc/raw-client.js';
 import type { ExecuteOptions, Execution, LocalTasks, Place, TaskExecutor } from './executor.js';
 import { TaskLink } from './task-link.js';
@@ -108,7 +108,7 @@ export class NodeTaskExecutor implements TaskExecutor {
     const forget = this.watchNode(nodeId, (error) => lost.abort(error));
     const signal = AbortSignal.any([options.signal, lost.signal]);
     try {
-      const bytes = asBuffer(RoutedStreamTaskRequest.encode(request).finish());
+      const bytes = encodeMessage(RoutedStreamTaskRequest, request);
       for await (const response of link.client.serverStream(STREAM_TASK, bytes, { ...options, signal }))
         yield RoutedStreamTaskResponse.decode(response);
     } finally {
@@ -187,7 +187,7 @@ export class NodeTaskExecutor implements TaskExecutor {
 }
 
 function unary(client: RawClient, request: RoutedExecuteTaskRequest, options: ExecuteOptions): Execution {
-  const { response, cancel } = client.unary(EXECUTE_TASK, asBuffer(RoutedExecuteTaskRequest.encode(request).finish()), options);
+  const { response, cancel } = client.unary(EXECUTE_TASK, encodeMessage(RoutedExecuteTaskRequest, request), options);
   return { response: response.then((bytes) => RoutedExecuteTaskResponse.decode(bytes)), cancel };
 }
 

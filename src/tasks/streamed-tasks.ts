@@ -12,10 +12,12 @@ import {
 import type { StreamResume } from '../gen/troupe/v1/tasks.js';
 import type { Call } from '../rpc/call.js';
 import { durationFromMs, msFromDuration } from '../rpc/codec/time.js';
-import type { Verdict } from '../upstream/health-table.js';
-import { ABANDONED, outcomeOf, REACHED, SUCCEEDED, verdictOf } from '../upstream/outcome.js';
+import { outcomeOf, verdictOf } from '../upstream/outcome.js';
 import type { Route } from '../upstream/route.js';
+import type { Verdict } from '../upstream/verdict.js';
+import { ABANDONED, REACHED, SUCCEEDED } from '../upstream/verdict.js';
 import { placeOf } from './executor.js';
+import { isLost, StreamReader } from './stream-reader.js';
 import { orderTask, type TaskOrder } from './task-order.js';
 import {
   defaultAnswer,
@@ -102,7 +104,7 @@ export class StreamedTasks {
     const node = nodeId === undefined ? undefined : this.deps.view.catalog.get({ service: NODE_SERVICE, id: nodeId });
     if (node === undefined) throw unknownStream(taskId, nodeId);
     const { executor, clock } = this.deps;
-    const reader = new Reader(this.deps, MAX_RESUME_WINDOW_MS, call);
+    const reader = new StreamReader(this.deps, MAX_RESUME_WINDOW_MS, call);
     const request = RoutedStreamTaskRequest.fromPartial({ task: { id: taskId }, resumeAfter: afterCursor });
     // The deadline is the task's, which its node keeps.
     const options = {
@@ -135,54 +137,6 @@ export class StreamedTasks {
   }
 }
 
-/**
- * The reader's end of a stream: a caller that cancels, or whose deadline passes, ends the agent's work at once. Where only its connection was
- * lost the stream from the node is held, unread, for a while: who comes back takes it over there.
- */
-class Reader {
-  private readonly controller = new AbortController();
-  private events: AsyncIterator<unknown> | undefined;
-  private over = false;
-  private lost = false;
-
-  constructor(
-    private readonly deps: Pick<TasksDeps, 'clock'>,
-    private readonly windowMs: number,
-    call: Call,
-  ) {
-    call.onCancel((error) => {
-      if (isLost(error, windowMs)) this.lost = true;
-      else this.controller.abort(error);
-    });
-  }
-
-  get signal(): AbortSignal {
-    return this.controller.signal;
-  }
-
-  reads(events: AsyncIterator<unknown>): void {
-    this.over = false;
-    this.events = events;
-  }
-
-  /** The stream from the node has ended. */
-  ended(): void {
-    this.over = true;
-  }
-
-  /** Nobody reads any more. */
-  async leave(): Promise<void> {
-    if (this.over) return;
-    if (this.lost) this.deps.clock.after(this.windowMs, () => void this.end());
-    else await this.end();
-  }
-
-  private async end(): Promise<void> {
-    this.controller.abort(new TroupeError('CANCELLED', 'CANCELLED', 'the reader of the stream has gone'));
-    await this.events?.return?.().catch(() => undefined);
-  }
-}
-
 /** One streamed task on its way, from agent to agent until one has given a part of the result. */
 class Course {
   /** Of the last event. */
@@ -195,7 +149,7 @@ class Course {
   private fallback = '';
   private load: RoutedStreamTaskResponse['load'];
   private route: Route<Begun> | undefined;
-  private readonly reader: Reader;
+  private readonly reader: StreamReader;
   private readonly options: { readonly deadlineMs: number; readonly traceparent: string | undefined };
 
   constructor(
@@ -204,7 +158,7 @@ class Course {
     private readonly windowMs: number,
     private readonly call: Call,
   ) {
-    this.reader = new Reader(deps, windowMs, call);
+    this.reader = new StreamReader(deps, windowMs, call);
     this.options = { deadlineMs: order.route.deadlineMs, traceparent: traceparentOf(deps, call) };
     call.onCancel((error) => {
       // Whoever may come back finds it begun.
@@ -290,11 +244,6 @@ class Course {
     if (this.reader.signal.aborted) this.route.cancel();
     return this.route.run();
   }
-}
-
-/** Whether a call that ended early may be continued by another. */
-function isLost({ reason }: TroupeError, windowMs: number): boolean {
-  return reason === 'CONNECTION_LOST' && windowMs > 0;
 }
 
 /** @throws INVALID_ARGUMENT. */

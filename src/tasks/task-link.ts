@@ -1,10 +1,10 @@
 import { type Channel, Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js';
 import { BatchQueue } from '../core/batch-queue.js';
-import { asBuffer } from '../core/bytes.js';
 import type { Clock } from '../core/clock.js';
 import { deadlineExceeded, TroupeError } from '../core/errors.js';
 import { ExchangeRequest, ExchangeResponse, type TaskEnvelope } from '../gen/troupe/internal/v1/link.js';
 import type { RoutedExecuteTaskRequest, RoutedExecuteTaskResponse } from '../gen/troupe/internal/v1/routed.js';
+import { encodeMessage } from '../rpc/encode.js';
 import { fromServiceError, fromStatusMessage } from '../rpc/status.js';
 import type { ExecuteOptions, Execution } from './executor.js';
 
@@ -145,7 +145,7 @@ export class TaskLink {
 /** The next batch is written when the one before has been: what comes meanwhile goes together. */
 async function writeAll(stream: ClientDuplexStream<Buffer, Buffer>, outgoing: BatchQueue<TaskEnvelope>): Promise<void> {
   for await (const envelopes of outgoing) {
-    const bytes = asBuffer(ExchangeRequest.encode({ envelopes }).finish());
+    const bytes = encodeMessage(ExchangeRequest, { envelopes });
     await new Promise<void>((resolve) => stream.write(bytes, () => resolve()));
   }
   if (!stream.destroyed) stream.end();

@@ -52,7 +52,8 @@ const PANIC_BELOW = 0.5;
 
 /** Turns a set of capabilities into a picker over the agents that have all of them, rebuilt only when one of those changed. */
 export class Destinations {
-  private destinations = new Map<string, Known>();
+  /** By capabilities, then by strategy: the name of a single capability is found faster than a key made of both. */
+  private destinations = new Map<string, Map<StrategyName, Known>>();
   /** Of tasks for one agent. */
   readonly ownRetries: RetryBudget;
 
@@ -67,17 +68,15 @@ export class Destinations {
   /** Where a task goes that needs all of `given`. */
   resolve(given: readonly string[], strategy: StrategyName): Destination {
     const capabilities = given.length === 1 ? given : [...given].sort();
-    const key = `${strategy} ${capabilities.join(' ')}`;
-    const known = this.destinations.get(key);
+    const known = this.destinations.get(keyOf(capabilities))?.get(strategy);
     if (known !== undefined && this.isCurrent(known, capabilities)) return known;
-    return this.build(key, known, capabilities, strategy);
+    return this.build(known, capabilities, strategy);
   }
 
   /** As `resolve`, whatever changed how little ago. */
   resolveAnew(given: readonly string[], strategy: StrategyName): Destination {
     const capabilities = given.length === 1 ? given : [...given].sort();
-    const key = `${strategy} ${capabilities.join(' ')}`;
-    return this.build(key, this.destinations.get(key), capabilities, strategy);
+    return this.build(this.destinations.get(keyOf(capabilities))?.get(strategy), capabilities, strategy);
   }
 
   private isCurrent(known: Known, capabilities: readonly string[]): boolean {
@@ -90,7 +89,7 @@ export class Destinations {
     return known.healthRevision === health.revision || clock.monotonicMs() < known.keepUntilMs;
   }
 
-  private build(key: string, before: Known | undefined, capabilities: readonly string[], strategy: StrategyName): Known {
+  private build(before: Known | undefined, capabilities: readonly string[], strategy: StrategyName): Known {
     const { view, health, clock, random } = this.deps;
     const startedAtMs = clock.monotonicMs();
     const { catalog } = view;
@@ -114,10 +113,24 @@ export class Destinations {
       keepUntilMs: endedAtMs + (endedAtMs - startedAtMs) * (BUILD_SHARE - 1),
       memory,
     };
-    if (this.destinations.size >= MAX_DESTINATIONS) this.destinations = new Map();
-    this.destinations.set(key, destination);
+    this.keep(destination, keyOf(capabilities), strategy);
     return destination;
   }
+
+  private keep(destination: Known, key: string, strategy: StrategyName): void {
+    let strategies = this.destinations.get(key);
+    if (strategies === undefined) {
+      if (this.destinations.size >= MAX_DESTINATIONS) this.destinations = new Map();
+      strategies = new Map();
+      this.destinations.set(key, strategies);
+    }
+    strategies.set(strategy, destination);
+  }
+}
+
+function keyOf(capabilities: readonly string[]): string {
+  const [only] = capabilities;
+  return only !== undefined && capabilities.length === 1 ? only : capabilities.join(' ');
 }
 
 function intersection(lists: readonly (readonly Target[])[], capabilities: readonly string[]): readonly Target[] {

@@ -3,17 +3,20 @@ import { AGENT_SERVICE, type Instance, NODE_SERVICE } from '../core/instance.js'
 import type { ClusterView, Target, ViewUpdate } from '../discovery/view.js';
 import { CircuitBreaker, type CircuitPolicy } from '../resilience/circuit-breaker.js';
 import type { Logger } from '../telemetry/logger.js';
+import { Ejections } from './ejections.js';
 import {
-  type CircuitInput,
-  decideHealth,
-  HEALTHY,
-  type HealthKind,
-  type HealthState,
-  isShut,
-  isUsable,
-  type SetAside,
-} from './instance-health.js';
-import { DEFAULT_OUTLIER, ejectionMs, mayEject, type OutlierPolicy, successRateOutliers } from './outlier.js';
+  type AgentRecord,
+  agentRecord,
+  type HealthRecord,
+  inputsOf,
+  type NodeRecord,
+  reasonOf,
+  type Watched,
+  watched,
+} from './health-records.js';
+import { decideHealth, HEALTHY, type HealthKind, type HealthState, isShut, isUsable } from './instance-health.js';
+import { DEFAULT_OUTLIER, type OutlierPolicy } from './outlier.js';
+import type { Verdict } from './verdict.js';
 
 /** An instance as this router sees it. Times are milliseconds since the epoch. */
 export interface HealthView {
@@ -33,20 +36,6 @@ export interface HealthTransition {
   readonly from: HealthKind | undefined;
 }
 
-/** What a call told of the agent and of its node. */
-export type Verdict =
-  | { readonly kind: 'succeeded' }
-  /** The agent failed; its node is well. */
-  | { readonly kind: 'failed'; readonly reason: string }
-  /** The node could not be reached, or was lost. */
-  | { readonly kind: 'unreachable'; readonly reason: string }
-  /** The node answered: it is well, and nothing is known of the agent (yet). */
-  | { readonly kind: 'reached' }
-  /** The node refused because the agent's circuit is open there. */
-  | { readonly kind: 'circuit_open'; readonly reason: string; readonly retryAfterMs: number }
-  /** Nothing: the caller went away, or gave too little time. */
-  | { readonly kind: 'abandoned' };
-
 export interface HealthTableDeps {
   readonly view: ClusterView;
   readonly clock: Clock;
@@ -61,35 +50,6 @@ export const NODE_CIRCUIT: CircuitPolicy = { failures: 5, openMs: 500, maxOpenMs
 /** A node that says "open" without saying for how long, since probes are under way. */
 const LEAST_PAUSE_MS = 100;
 
-interface Watched {
-  instance: Instance;
-  state: HealthState;
-  sinceMs: number;
-  cancelTimer: (() => void) | undefined;
-}
-
-interface NodeRecord extends Watched {
-  readonly kind: 'node';
-  readonly breaker: CircuitBreaker;
-}
-
-interface AgentRecord extends Watched {
-  readonly kind: 'agent';
-  readonly target: Target;
-  successes: number;
-  failures: number;
-  /** Failures since the last success. */
-  inARow: number;
-  /** How often it was ejected lately: grows with each ejection, falls with each interval without one. */
-  ejections: number;
-  ejection: SetAside | undefined;
-  /** When its last ejection ended. */
-  backSinceMs: number;
-  circuit: (SetAside & { readonly kind: 'open' }) | undefined;
-}
-
-type Record = NodeRecord | AgentRecord;
-
 /**
  * What this router makes of every node and agent: takes in leases, statuses and probes from the view, and outcomes from calls; puts out
  * one state each, and every transition with its reason.
@@ -101,19 +61,16 @@ export class HealthTable {
   /** What is not usable, by node id and by agent key: mostly nothing. */
   private readonly badNodes = new Map<string, HealthKind>();
   private readonly badAgents = new Map<string, HealthKind>();
-  /** How many agents of a capability are ejected. */
-  private readonly ejectedOf = new Map<string, number>();
-  private readonly touched = new Set<AgentRecord>();
+  private readonly ejections: Ejections;
   private readonly listeners = new Set<(transition: HealthTransition) => void>();
-  private sweptAtMs: number;
   private changes = 0;
   private readonly stopListening: () => void;
 
   constructor(
     private readonly deps: HealthTableDeps,
-    private readonly policy: OutlierPolicy = DEFAULT_OUTLIER,
+    outlier: OutlierPolicy = DEFAULT_OUTLIER,
   ) {
-    this.sweptAtMs = deps.clock.monotonicMs();
+    this.ejections = new Ejections({ ...deps, onEject: (record) => this.refresh(record) }, outlier);
     this.stopListening = deps.view.onChange((update) => this.take(update));
     for (const { instance } of deps.view.catalog.ofService(NODE_SERVICE)) this.putNode(instance, false);
   }
@@ -175,7 +132,7 @@ export class HealthTable {
         return;
       case 'failed':
         breaker?.succeeded(era);
-        this.agentFailed(target, verdict.reason);
+        this.ejections.failed(this.agentOf(target), verdict.reason);
         return;
       case 'unreachable':
         breaker?.failed(verdict.reason, era);
@@ -229,7 +186,7 @@ export class HealthTable {
       record?.cancelTimer?.();
       // The breaker tells of its changes by its record, which it is a part of.
       const fresh: NodeRecord = {
-        ...this.watched(instance),
+        ...watched(instance, this.deps.clock.now()),
         kind: 'node',
         state,
         breaker: this.newBreaker(() => this.refresh(fresh)),
@@ -245,7 +202,7 @@ export class HealthTable {
     const { instance } = target;
     const known = this.agents.get(target.key);
     if (known === undefined && instance.status === 'up') {
-      if (isNew) this.tell(this.watched(instance), undefined);
+      if (isNew) this.tell(watched(instance, this.deps.clock.now()), undefined);
       return;
     }
     let record = known;
@@ -257,21 +214,19 @@ export class HealthTable {
     this.refresh(record, isNew);
   }
 
-  private remove(records: Map<string, Record>, key: string, bad: Map<string, HealthKind>, instance: Instance): void {
+  private remove(records: Map<string, HealthRecord>, key: string, bad: Map<string, HealthKind>, instance: Instance): void {
     const record = records.get(key);
     records.delete(key);
     if (bad.delete(key)) this.changes += 1;
     if (record !== undefined) this.forget(record);
-    const last = record ?? { ...this.watched(instance), state: HEALTHY };
+    const last = record ?? watched(instance, this.deps.clock.now());
     const gone = { ...last, sinceMs: this.deps.clock.now(), state: decideHealth({ ...inputsOf(last), present: false }, 0) };
     this.tell(gone, last.state.kind);
   }
 
-  private forget(record: Record): void {
+  private forget(record: HealthRecord): void {
     record.cancelTimer?.();
-    if (record.kind === 'node') return;
-    this.touched.delete(record);
-    if (record.ejection !== undefined) this.countEjected(record, -1);
+    if (record.kind === 'agent') this.ejections.forget(record);
   }
 
   private agentOf(target: Target): AgentRecord {
@@ -281,26 +236,10 @@ export class HealthTable {
   }
 
   private newAgent(target: Target, state: HealthState): AgentRecord {
-    const record: AgentRecord = {
-      ...this.watched(target.instance),
-      kind: 'agent',
-      target,
-      state,
-      successes: 0,
-      failures: 0,
-      inARow: 0,
-      ejections: 0,
-      ejection: undefined,
-      backSinceMs: Number.NEGATIVE_INFINITY,
-      circuit: undefined,
-    };
+    const record = agentRecord(target, state, this.deps.clock.now());
     // A call that ends after its agent has gone must not bring it back.
     if (this.deps.view.catalog.get(target.instance) !== undefined) this.agents.set(target.key, record);
     return record;
-  }
-
-  private watched(instance: Instance): Watched {
-    return { instance, state: HEALTHY, sinceMs: this.deps.clock.now(), cancelTimer: undefined };
   }
 
   private newBreaker(onChange: () => void): CircuitBreaker {
@@ -309,22 +248,11 @@ export class HealthTable {
 
   private agentSucceeded(target: Target): void {
     const record = this.agentOf(target);
-    record.successes += 1;
-    record.inARow = 0;
     if (record.circuit !== undefined) {
       record.circuit = undefined;
       this.refresh(record);
     }
-    this.touch(record);
-  }
-
-  private agentFailed(target: Target, reason: string): void {
-    const record = this.agentOf(target);
-    record.failures += 1;
-    record.inARow += 1;
-    if (record.inARow >= this.policy.consecutiveFailures)
-      this.eject(record, `${record.inARow} failures in a row, the last: ${reason}`);
-    this.touch(record);
+    this.ejections.succeeded(record);
   }
 
   private agentRefuses(target: Target, { reason, retryAfterMs }: Verdict & { readonly kind: 'circuit_open' }): void {
@@ -334,69 +262,11 @@ export class HealthTable {
     this.refresh(record);
   }
 
-  private touch(record: AgentRecord): void {
-    this.touched.add(record);
-    if (this.deps.clock.monotonicMs() - this.sweptAtMs >= this.policy.intervalMs) this.sweep();
-  }
-
-  /** Compares the success rates of agents that offer the same. */
-  private sweep(): void {
-    const nowMs = this.deps.clock.monotonicMs();
-    this.sweptAtMs = nowMs;
-    const groups = new Map<string, AgentRecord[]>();
-    for (const record of this.touched) {
-      const like = record.instance.capabilities.join(' ');
-      const group = groups.get(like);
-      if (group === undefined) groups.set(like, [record]);
-      else group.push(record);
-    }
-    for (const group of groups.values()) {
-      for (const { item, successRate, threshold } of successRateOutliers(group, this.policy))
-        this.eject(item, `${percent(successRate)} of its calls succeed, where those like it have at least ${percent(threshold)}`);
-    }
-    for (const record of this.touched) {
-      record.successes = 0;
-      record.failures = 0;
-      const isBack = record.ejection === undefined && nowMs - record.backSinceMs >= this.policy.intervalMs;
-      if (isBack && record.ejections > 0) record.ejections -= 1;
-    }
-    this.touched.clear();
-  }
-
-  private eject(record: AgentRecord, reason: string): void {
-    if (record.ejection !== undefined || !this.hasRoomFor(record)) return;
-    record.ejections += 1;
-    record.inARow = 0;
-    record.ejection = { reason, untilMs: this.deps.clock.monotonicMs() + ejectionMs(record.ejections, this.policy) };
-    this.countEjected(record, 1);
-    this.refresh(record);
-  }
-
-  /** Whether, of each capability that it offers, not too many are ejected already. */
-  private hasRoomFor({ instance }: AgentRecord): boolean {
-    const { catalog } = this.deps.view;
-    return instance.capabilities.every((name) =>
-      mayEject(this.ejectedOf.get(name) ?? 0, catalog.withCapability(name).length, this.policy),
-    );
-  }
-
-  private countEjected({ instance }: AgentRecord, step: number): void {
-    for (const name of instance.capabilities) {
-      const count = (this.ejectedOf.get(name) ?? 0) + step;
-      if (count > 0) this.ejectedOf.set(name, count);
-      else this.ejectedOf.delete(name);
-    }
-  }
-
   /** Decides anew, and tells of it where that changed something. */
-  private refresh(record: Record, isNew = false): void {
+  private refresh(record: HealthRecord, isNew = false): void {
     const { clock } = this.deps;
     const nowMs = clock.monotonicMs();
-    if (record.kind === 'agent' && record.ejection !== undefined && record.ejection.untilMs <= nowMs) {
-      record.ejection = undefined;
-      record.backSinceMs = nowMs;
-      this.countEjected(record, -1);
-    }
+    if (record.kind === 'agent') this.ejections.expire(record, nowMs);
     const before = record.state;
     record.state = decideHealth(inputsOf(record), nowMs);
     this.watchTime(record);
@@ -408,16 +278,16 @@ export class HealthTable {
     if (isChanged || isNew) this.tell(record, isNew ? undefined : before.kind);
   }
 
-  private index(record: Record): void {
+  private index(record: HealthRecord): void {
     const [bad, key] =
-      record.kind === 'node' ? ([this.badNodes, record.instance.id] as const) : ([this.badAgents, record.target.key] as const);
+      record.kind === 'node' ? ([this.badNodes, record.instance.id] as const) : ([this.badAgents, record.key] as const);
     const { kind } = record.state;
     if (isUsable(kind)) bad.delete(key);
     else bad.set(key, kind);
     this.changes += 1;
   }
 
-  private watchTime(record: Record): void {
+  private watchTime(record: HealthRecord): void {
     record.cancelTimer?.();
     const inMs = this.remainingMs(record.state);
     record.cancelTimer = inMs === undefined ? undefined : this.deps.clock.after(Math.ceil(inMs), () => this.refresh(record));
@@ -443,35 +313,4 @@ export class HealthTable {
     const untilMs = remainingMs === undefined ? undefined : this.deps.clock.now() + remainingMs;
     return { service, id, nodeId, kind: state.kind, reason: reasonOf(state), sinceMs, untilMs };
   }
-}
-
-function inputsOf(record: Watched | Record) {
-  const { status, probe } = record.instance;
-  const agent = 'ejection' in record ? record : undefined;
-  const circuit = 'breaker' in record ? circuitInput(record.breaker) : agent?.circuit;
-  return { present: true, status, probe, ejection: agent?.ejection, circuit };
-}
-
-function circuitInput(breaker: CircuitBreaker): CircuitInput | undefined {
-  const { state, lastFailure } = breaker;
-  switch (state.kind) {
-    case 'closed':
-      return undefined;
-    case 'open':
-      return {
-        kind: 'open',
-        untilMs: state.retryAtMs,
-        reason: `${breaker.consecutiveFailures} calls in a row did not reach it: ${lastFailure}`,
-      };
-    case 'half_open':
-      return { kind: 'half_open', reason: `tried again after: ${lastFailure}` };
-  }
-}
-
-function reasonOf(state: HealthState): string {
-  return 'reason' in state ? state.reason : '';
-}
-
-function percent(share: number): string {
-  return `${Math.round(share * 100)} %`;
 }

@@ -1,6 +1,6 @@
 import type { TroupeError } from '../core/errors.js';
 import { verdictOf as verdictOnAgent } from '../resilience/failure.js';
-import type { Verdict } from './health-table.js';
+import { ABANDONED, REACHED, SUCCEEDED, type Verdict } from './verdict.js';
 
 /**
  * What is known of a try that ended in an error (the classes of gRFC A6): it certainly did not start and may go elsewhere;
@@ -36,10 +36,6 @@ export function verdictOf(error: TroupeError, outcome: Outcome, elapsedMs: numbe
     return { kind: 'unreachable', reason };
   return REACHED;
 }
-
-export const SUCCEEDED: Verdict = { kind: 'succeeded' };
-export const ABANDONED: Verdict = { kind: 'abandoned' };
-export const REACHED: Verdict = { kind: 'reached' };
 
 function isOfTransport({ reason, code }: TroupeError): boolean {
   return reason === code;

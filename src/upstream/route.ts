@@ -5,10 +5,11 @@ import { deadlineExceeded, TroupeError, withMetadata } from '../core/errors.js';
 import type { Random } from '../core/random.js';
 import type { Target } from '../discovery/view.js';
 import { backoffMs } from '../resilience/backoff.js';
-import type { Verdict } from './health-table.js';
-import { ABANDONED, type Outcome, outcomeOf, SUCCEEDED, verdictOf } from './outcome.js';
+import { type Outcome, outcomeOf, verdictOf } from './outcome.js';
 import type { RouteRequest } from './route-request.js';
 import type { Selector } from './selector.js';
+import type { Verdict } from './verdict.js';
+import { ABANDONED, SUCCEEDED } from './verdict.js';
 
 /** One try under way. */
 export interface Try<T> {
@@ -56,8 +57,8 @@ export class Route<T> {
   private tries = 0;
   private rounds = 0;
   private cancelled: TroupeError | undefined;
-  private readonly running = new Set<Try<T>>();
-  private wake: () => void = () => undefined;
+  private running: readonly Try<T>[] = [];
+  private wake: () => void = NOTHING;
   private readonly patientUntilMs: number;
 
   constructor(
@@ -139,9 +140,9 @@ export class Route<T> {
       if (this.cancelled === undefined && this.mayTry()) target = this.next();
     } catch (error) {
       // Under way is still under way.
-      if (this.running.size === 0 && error instanceof TroupeError) this.cancelled ??= error;
+      if (this.running.length === 0 && error instanceof TroupeError) this.cancelled ??= error;
     }
-    if (target === undefined && this.running.size === 0) onEnd();
+    if (target === undefined && this.running.length === 0) onEnd();
     return target;
   }
 
@@ -195,9 +196,9 @@ export class Route<T> {
     } catch (error) {
       current = { response: Promise.reject(error), cancel: () => undefined };
     }
-    this.running.add(current);
+    this.running = [...this.running, current];
     const end = () => {
-      this.running.delete(current);
+      this.running = this.running.filter((each) => each !== current);
       target.load.end();
       return clock.monotonicMs();
     };
@@ -284,6 +285,7 @@ function mayHaveWaited({ code }: TroupeError, { load }: Target, nowMs: number): 
 
 const ANY: PickRequest = {};
 const NOTHING_TOLD = {};
+const NOTHING = () => undefined;
 /** What a failure counts as latency at least. */
 const SLOW_AS_FAILED_MS = 1_000;
 

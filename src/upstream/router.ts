@@ -1,8 +1,8 @@
 import type { LoadReport } from '../balancer/load.js';
 import type { Target } from '../discovery/view.js';
-import type { Verdict } from './health-table.js';
 import { type Attempt, Route, type RouteDeps, type Told } from './route.js';
 import type { RouteRequest } from './route-request.js';
+import type { Verdict } from './verdict.js';
 
 /** Finds agents for tasks. */
 export class Router {

@@ -4,8 +4,9 @@ import { AGENT_SERVICE } from '../core/instance.js';
 import type { Target } from '../discovery/view.js';
 import type { RetryBudget } from '../resilience/retry-budget.js';
 import type { Destination, Destinations } from './destinations.js';
-import type { HealthTable, Verdict } from './health-table.js';
+import type { HealthTable } from './health-table.js';
 import type { RouteRequest } from './route-request.js';
+import type { Verdict } from './verdict.js';
 
 /** Picks from a list that is a moment old may be set aside by now. After so many of them in a row the list is made anew. */
 const STALE_PICKS = 8;

@@ -22,7 +22,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
   member.mountServices(membership);
   const { channels, clock, startedAtMs, version, routes } = member;
   server.mount(NodeDefinition, nodeForward({ view, membership, routes, channels, clock, startedAtMs, version }));
-  server.mount(RegistryDefinition, registryForward(member.registry));
+  server.mount(RegistryDefinition, registryForward(member.registry, clock));
 
   return serve({
     role: 'gateway',

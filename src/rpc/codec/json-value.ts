@@ -1,4 +1,4 @@
-import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { BinaryReader, type BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { TroupeError } from '../../core/errors.js';
 import type { Json } from '../../core/json.js';
 
@@ -15,10 +15,8 @@ export function decodeJson(bytes: Uint8Array): Json {
   return readValue(reader, reader.len, 0);
 }
 
-export function encodeJson(value: Json): Uint8Array {
-  const writer = new BinaryWriter();
+export function writeJson(writer: BinaryWriter, value: Json): void {
   writeValue(writer, value, 0);
-  return writer.finish();
 }
 
 function readValue(reader: BinaryReader, end: number, depth: number): Json {

@@ -1,8 +1,8 @@
-import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { asBuffer } from '../../core/bytes.js';
+import { BinaryReader, type BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { invalidArgument, messageOf, TroupeError } from '../../core/errors.js';
 import { EMPTY_PAYLOAD, type Payload } from '../../core/payload.js';
-import { decodeJson, encodeJson } from './json-value.js';
+import { encodeWith } from '../encode.js';
+import { decodeJson, writeJson } from './json-value.js';
 
 /** troupe.v1.Payload to and from its encoded form: what travels, and what only its two ends look into. */
 
@@ -23,12 +23,15 @@ export function decodePayload(bytes: Uint8Array): Payload {
 
 /** @throws TroupeError INVALID_ARGUMENT when the content is no JSON value. */
 export function encodePayload(payload: Payload): Buffer {
-  const writer = new BinaryWriter();
+  return payload.kind === 'empty' ? Buffer.alloc(0) : encodeWith((writer) => write(writer, payload));
+}
+
+function write(writer: BinaryWriter, payload: Exclude<Payload, { kind: 'empty' }>): void {
   switch (payload.kind) {
-    case 'empty':
-      return Buffer.alloc(0);
     case 'json':
-      writer.tag(1, WireType.LengthDelimited).bytes(encodeJson(payload.json));
+      writer.tag(1, WireType.LengthDelimited).fork();
+      writeJson(writer, payload.json);
+      writer.join();
       break;
     case 'text':
       writer.tag(2, WireType.LengthDelimited).string(payload.text);
@@ -38,8 +41,6 @@ export function encodePayload(payload: Payload): Buffer {
       break;
   }
   if (payload.contentType !== undefined) writer.tag(4, WireType.LengthDelimited).string(payload.contentType);
-  const bytes = writer.finish();
-  return asBuffer(bytes);
 }
 
 function read(bytes: Uint8Array): Payload {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Instance } from '../../../src/core/instance.js';
-import { SUCCEEDED } from '../../../src/upstream/outcome.js';
+import { SUCCEEDED } from '../../../src/upstream/verdict.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { agentOf, nodeOf } from '../discovery/instances.js';
 import { RouterRig } from './rig.js';
@@ -122,6 +122,16 @@ describe('an agent', () => {
     expect(transitions).toEqual(['a0: healthy > ejected', 'a0: ejected > healthy']);
     call('a1', FAILED, 5);
     expect(transitions[2]).toBe('a1: healthy > ejected');
+  });
+
+  it('that offers something else while it is ejected leaves the place that it took', async () => {
+    const { transitions } = rigOf(nodeOf('node-1'), ...agents(2));
+    call('a0', FAILED, 5);
+    rig.put(agentOf('a0', ['other']));
+    rig.put(agentOf('a0', ['work']));
+    await clock.advance(10_000);
+    call('a1', FAILED, 5);
+    expect(transitions).toEqual(['a0: healthy > ejected', 'a0: ejected > healthy', 'a1: healthy > ejected']);
   });
 
   it('that has gone is not brought back by a call that ends after it', () => {

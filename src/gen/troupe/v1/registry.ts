@@ -3691,7 +3691,7 @@ export const RegistryDefinition = {
       responseStream: true,
       options: {},
     },
-    /** Counts. */
+    /** Counts. At a gateway: those of all registries that answer within 1 s, what each knows of its own members summed up. */
     getStats: {
       name: "GetStats",
       requestType: GetStatsRequest as typeof GetStatsRequest,

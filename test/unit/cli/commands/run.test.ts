@@ -6,7 +6,7 @@ import { ExitError } from '../../../../src/cli/errors.js';
 import { TroupeError } from '../../../../src/core/errors.js';
 import type { Payload } from '../../../../src/gen/troupe/v1/payload.js';
 import { Strategy } from '../../../../src/gen/troupe/v1/strategy.js';
-import { type Task, TaskState } from '../../../../src/gen/troupe/v1/task.js';
+import { Priority, type Task, TaskState } from '../../../../src/gen/troupe/v1/task.js';
 import type { RunStreamResponse } from '../../../../src/gen/troupe/v1/tasks.js';
 import type { Call } from '../../../../src/rpc/call.js';
 import { eventually } from '../../../support/eventually.js';
@@ -129,6 +129,34 @@ describe('the task of troupe run', () => {
     expect(calls[0]?.deadlineMs).toBeLessThan(Date.now() + 61_000);
   });
 
+  test('says how it is routed and tried', async () => {
+    const { address, tasks } = await echo();
+    const flags = ['--strategy', 'consistent_hash', '--routing-key', 'session-7', '--priority', 'high', '--fallback', 'b'];
+    await troupe(address, ['run', 'a', ...flags, '--idempotent', '--attempts', '3', '--hedge', '200ms']);
+    expect(tasks[0]).toMatchObject({
+      strategy: Strategy.STRATEGY_CONSISTENT_HASH,
+      routingKey: 'session-7',
+      priority: Priority.PRIORITY_HIGH,
+      fallbackCapability: 'b',
+      retry: { maxAttempts: 3, hedgingDelay: { seconds: 0n, nanos: 200_000_000 } },
+    });
+    await troupe(address, ['run', 'a']);
+    expect(tasks[1]).toMatchObject({ routingKey: '', priority: Priority.PRIORITY_UNSPECIFIED, retry: undefined });
+  });
+
+  test.each([
+    [['--attempts', '11'], 'whole number from 1 to 10'],
+    [['--priority', 'urgent'], 'Allowed choices are low, normal, high, critical'],
+    [['--hedge', '10ms'], '--hedge needs --idempotent'],
+    [['--fallback', '../x'], 'must be 1 to 63'],
+    [['--resume-window', '6m'], 'at most 5m'],
+  ])('with %j is wrong usage', async (flags, message) => {
+    const { address, tasks } = await echo();
+    const { code, io } = await troupe(address, ['run', 'a', ...flags]);
+    expect([code, tasks]).toEqual([2, []]);
+    expect(io.err).toContain(message);
+  });
+
   test('needs no capability where it names its agent', async () => {
     const { address, tasks } = await echo();
     expect((await troupe(address, ['run', '--agent', 'data-2', '-'], new CapturedIo({ stdin: 'x' }))).code).toBe(0);
@@ -155,6 +183,25 @@ describe('the result of troupe run', () => {
   test('says where it ran, on standard error', async () => {
     const { address } = await echo();
     expect((await troupe(address, ['run', 'a'])).io.err).toBe('data-1 on node-1, 12 ms, attempt 1\n');
+  });
+
+  test('says when a fallback did it, or nobody', async () => {
+    const answering = async (more: object) => {
+      const address = await fakeCluster({
+        tasks: { run: ({ task }) => ({ result: { ...resultOf(task, text('x')), ...more } }) },
+      });
+      const { io } = await troupe(address, ['run', 'a']);
+      const json = await troupe(address, ['run', 'a', '--output', 'json']);
+      return [io.err, JSON.parse(json.io.out)];
+    };
+    expect(await answering({ fallbackCapability: 'b' })).toEqual([
+      'data-1 on node-1, 12 ms, attempt 1, by the fallback b\n',
+      expect.objectContaining({ fallbackCapability: 'b' }),
+    ]);
+    expect(await answering({ defaultAnswer: true, agentId: '', nodeId: '' })).toEqual([
+      'no agent could take it: the default answer of the router\n',
+      expect.objectContaining({ defaultAnswer: true }),
+    ]);
   });
 
   test('says what bytes a terminal does not get', async () => {

@@ -3,12 +3,17 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Json } from '../../../../src/core/json.js';
 import { Value } from '../../../../src/gen/google/protobuf/struct.js';
-import { decodeJson, encodeJson } from '../../../../src/rpc/codec/json-value.js';
+import { decodeJson, writeJson } from '../../../../src/rpc/codec/json-value.js';
+import { encodeWith } from '../../../../src/rpc/encode.js';
 
 /** Any JSON value; its keys may be any but the one that the generated code cannot hold. */
 const json = fc
   .jsonValue({ maxDepth: 6, noUnicodeString: false })
   .filter((value) => !JSON.stringify(value).includes('__proto__'));
+
+function encodeJson(value: Json): Uint8Array {
+  return encodeWith((writer) => writeJson(writer, value));
+}
 
 function encodeGenerated(value: unknown): Uint8Array {
   return Value.encode(Value.wrap(value)).finish();

@@ -1,8 +1,9 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { describe, expect, it } from '@jest/globals';
 import { AgentManifest } from '../../../../src/gen/troupe/v1/agent.js';
-import { encodeJson } from '../../../../src/rpc/codec/json-value.js';
+import { writeJson } from '../../../../src/rpc/codec/json-value.js';
 import { manifestFromMessage, manifestToMessage } from '../../../../src/rpc/codec/manifest.js';
+import { encodeWith } from '../../../../src/rpc/encode.js';
 
 const GOOD = { id: 'data-1', kind: 'data', capabilities: ['a', 'b'], config: { x: [1, { y: null }] }, concurrency: 2, weight: 3 };
 
@@ -67,7 +68,7 @@ describe('AgentManifest', () => {
 
   /** A Struct as bytes: what a Value holds in its field 5. */
   function struct(value: object): Uint8Array {
-    const bytes = encodeJson(value as never);
+    const bytes = encodeWith((writer) => writeJson(writer, value as never));
     let at = 1;
     while (((bytes[at] ?? 0) & 0x80) !== 0) at += 1;
     return bytes.subarray(at + 1);
