@@ -1,18 +1,21 @@
 // Tasks.Run through a node to an agent on another node, against a raw grpc-js unary echo between two processes.
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { Child } from './lib/child.mjs';
 import { cores, watchOthers } from './lib/machine.mjs';
 import { printTable, printTargets, say, writeResult } from './lib/report.mjs';
-import { median, round } from './lib/stats.mjs';
+import { median, quantile, round } from './lib/stats.mjs';
 
 const PAYLOAD_BYTES = 100;
-const role = (name) => new URL(`./roles/${name}.mjs`, import.meta.url);
+/** As `routed`, by the other checkout that `--against` names. */
+const OTHER = 'other';
+const role = (name, folder = import.meta.url) => new URL(`./roles/${name}.mjs`, folder);
 
-export async function run({ rounds, seconds, warmUpSeconds, inFlight, profile }) {
+export async function run({ rounds, seconds, warmUpSeconds, inFlight, profile, against }) {
   const children = [];
-  const start = async (name, params, options) => {
-    const child = await Child.start(role(name), params, options);
+  const start = async (name, params, options, folder) => {
+    const child = await Child.start(role(name, folder), params, options);
     children.push(child);
     return child;
   };
@@ -23,6 +26,8 @@ export async function run({ rounds, seconds, warmUpSeconds, inFlight, profile })
     const agent = await start('node', { ...inCluster, id: 'bench-agents', agents: ['echo-1'] }, profiled(profile, 'agent'));
     const router = await start('node', { ...inCluster, id: 'bench-router', agents: [] }, profiled(profile, 'router'));
     const load = await start('load');
+    const other =
+      against === undefined ? undefined : await startOther(start, pathToFileURL(resolve(against, 'bench', 'run.mjs')));
 
     const text = 'x'.repeat(PAYLOAD_BYTES);
     const task = { path: '/troupe.v1.Tasks/Run', request: await runRequest(text), text };
@@ -33,8 +38,13 @@ export async function run({ rounds, seconds, warmUpSeconds, inFlight, profile })
         behind: { server: raw },
       },
       { name: 'routed', target: { kind: 'raw', address: router.info.address, ...task }, behind: { router, agent } },
-      { name: 'direct', target: { kind: 'raw', address: agent.info.address, ...task }, behind: { agent } },
-      { name: 'sdk', target: { kind: 'sdk', address: router.info.address, ...task }, behind: { router, agent } },
+      // Two checkouts are compared by `routed` alone: the rounds are shorter, so there can be more of them.
+      ...(other === undefined
+        ? [
+            { name: 'direct', target: { kind: 'raw', address: agent.info.address, ...task }, behind: { agent } },
+            { name: 'sdk', target: { kind: 'sdk', address: router.info.address, ...task }, behind: { router, agent } },
+          ]
+        : [{ name: OTHER, target: { kind: 'raw', address: other.router.info.address, ...task }, behind: other }]),
     ];
     say(`warming up, ${warmUpSeconds} s each`);
     for (const { target } of cases) {
@@ -43,25 +53,39 @@ export async function run({ rounds, seconds, warmUpSeconds, inFlight, profile })
     }
 
     const results = [];
+    const comparisons = [];
     for (const flight of inFlight) {
       const perRound = [];
       for (let i = 0; i < rounds; i++) {
         const measured = {};
-        for (const one of cases) measured[one.name] = await measure(load, one, flight, seconds);
+        // The other way round in every second round, so that a machine that grows busier wrongs nobody.
+        for (const one of i % 2 === 0 ? cases : cases.toReversed())
+          measured[one.name] = await measure(load, one, flight, seconds);
         perRound.push(measured);
         say(
           `${flight} in flight, round ${i + 1}: ${cases.map(({ name }) => `${name} ${Math.round(measured[name].perSecond)}/s`).join(', ')}`,
         );
       }
       results.push({ inFlight: flight, ...digest(cases, perRound) });
+      if (other !== undefined) comparisons.push({ inFlight: flight, ...compare(perRound) });
     }
     const targets = targetsOf(results);
-    writeResult('tasks', { settings: { rounds, seconds, payloadBytes: PAYLOAD_BYTES }, results, targets });
+    writeResult('tasks', { settings: { rounds, seconds, payloadBytes: PAYLOAD_BYTES }, results, comparisons, targets });
     print(results, targets);
+    if (other !== undefined) printComparisons(comparisons);
   } finally {
     // The registry after those who say goodbye to it.
     for (const child of children.reverse()) await child.stop();
   }
+}
+
+/** The same roles from another checkout. */
+async function startOther(start, folder) {
+  const registry = await start('registry', undefined, undefined, folder);
+  const inCluster = { registry: registry.info.address };
+  const agent = await start('node', { ...inCluster, id: 'other-agents', agents: ['echo-1'] }, undefined, folder);
+  const router = await start('node', { ...inCluster, id: 'other-router', agents: [] }, undefined, folder);
+  return { router, agent };
 }
 
 function profiled(folder, name) {
@@ -129,6 +153,33 @@ function digest(cases, perRound) {
           2,
         ),
       },
+    ]),
+  );
+}
+
+/** This checkout over the other one, round by round: the median, and the quartiles as how far the rounds differ. */
+function compare(perRound) {
+  const of = (pick) => {
+    const ratios = perRound.map((measured) => pick(measured.routed) / pick(measured[OTHER]));
+    return [0.25, 0.5, 0.75].map((q) => round(quantile(ratios, q)));
+  };
+  return {
+    throughput: of(({ perSecond }) => perSecond),
+    p50: of(({ p50Ms }) => p50Ms),
+    p99: of(({ p99Ms }) => p99Ms),
+    routerCpu: of(({ cpuUsPerCall }) => cpuUsPerCall.router),
+    agentCpu: of(({ cpuUsPerCall }) => cpuUsPerCall.agent),
+    allCpu: of(({ cpuUsPerCall }) => sum(cpuUsPerCall)),
+  };
+}
+
+function printComparisons(comparisons) {
+  printTable(
+    'this checkout over the other, medians of the rounds (and quartiles)',
+    ['in flight', 'throughput', 'p50', 'p99', 'CPU: router', "agent's node", 'all'],
+    comparisons.map(({ inFlight, ...ratios }) => [
+      inFlight,
+      ...Object.values(ratios).map(([low, middle, high]) => `${middle} (${low} to ${high})`),
     ]),
   );
 }

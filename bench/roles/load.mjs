@@ -1,5 +1,5 @@
-// A closed loop of unary calls: as many under way at once as asked, each followed by the next. The same few lines of grpc-js
-// for the baseline and for tasks, so that the difference is what is behind the address.
+// Unary calls in a closed loop (as many under way at once as asked, each followed by the next) or at a fixed rate. The same few lines
+// of grpc-js for the baseline and for tasks, so that the difference is what is behind the address.
 import grpc from '@grpc/grpc-js';
 import { connect } from 'troupe';
 import { serveParent } from '../lib/child.mjs';
@@ -62,4 +62,37 @@ function run({ target, inFlight, seconds }) {
   });
 }
 
-serveParent({ start: () => ({}), run });
+/** Sends `perSecond` calls for `seconds`, evenly spaced, whatever becomes of them. Latencies count from when a call was due. */
+function runAt({ target, perSecond, seconds }) {
+  const send = sender(target);
+  const histogram = latencies();
+  const total = Math.round(perSecond * seconds);
+  let calls = 0;
+  let errors = 0;
+  let firstError;
+  let sent = 0;
+  const startMs = performance.now();
+  return new Promise((resolve) => {
+    const ended = (dueMs, error) => {
+      if (error === undefined) {
+        calls += 1;
+        histogram.recordValue(Math.max(1, Math.round((performance.now() - dueMs) * 1000)));
+      } else {
+        errors += 1;
+        firstError ??= error.message;
+      }
+      if (calls + errors === total) resolve({ calls, errors, firstError, perSecond, ...summary(histogram) });
+    };
+    const sendDue = () => {
+      for (; sent < total; sent++) {
+        const dueMs = startMs + (sent * 1000) / perSecond;
+        if (dueMs > performance.now()) break;
+        send((error) => ended(dueMs, error));
+      }
+      if (sent < total) setTimeout(sendDue, 1);
+    };
+    sendDue();
+  });
+}
+
+serveParent({ start: () => ({}), run, runAt });
