@@ -16,11 +16,26 @@ export const RoutedTasksDefinition = withTypes(TasksDefinition, {
   runStream: { requestType: RoutedRunStreamRequest, responseType: RoutedRunStreamResponse },
 });
 
+/** A process serves a moment before it has seen the cluster: calls that come then wait for that so long. */
+const FIRST_VIEW_MS = 3_000;
+
 /** The Tasks service: the same at a node and at a gateway. */
 export function tasksService(deps: TasksDeps): Handlers<typeof RoutedTasksDefinition> {
+  const { view } = deps;
   const streams = new StreamedTasks(deps);
+  const hasView = () => view.revision > 0n;
+  // Whoever lost a router comes back as soon as it listens: "no such agent" or "that node has left" would be what it does not know yet.
+  const firstView = () => view.until(hasView, FIRST_VIEW_MS);
   return {
-    run: ({ task }, call) => runTask(deps, task, call),
-    runStream: (request, call) => streams.run(request, call),
+    run: async ({ task }, call) => {
+      if (!hasView()) await firstView();
+      return runTask(deps, task, call);
+    },
+    runStream: (request, call) => (hasView() ? streams.run(request, call) : runLater(request, call)),
   };
+
+  async function* runLater(...args: Parameters<StreamedTasks['run']>) {
+    await firstView();
+    yield* streams.run(...args);
+  }
 }

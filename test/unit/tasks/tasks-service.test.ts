@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { TroupeError } from '../../../src/core/errors.js';
 import type { Instance } from '../../../src/core/instance.js';
+import { ClusterView } from '../../../src/discovery/view.js';
 import {
   type RoutedExecuteTaskRequest,
   RoutedExecuteTaskResponse,
@@ -83,10 +84,11 @@ function serviceOf(...ids: string[]) {
   );
 }
 
-function serviceWith(instances: readonly Instance[], policy: RoutingPolicy) {
+function serviceWith(instances: readonly Instance[], policy: RoutingPolicy, viewOf = (_clock: FakeClock) => rig.view) {
   const clock = new FakeClock();
   rig = new RouterRig(clock, instances);
-  const { view, router } = rig;
+  const { router } = rig;
+  const view = viewOf(clock);
   const executor = new ScriptedExecutor();
   const state = { isolated: false };
   const deps: TasksDeps = {
@@ -100,7 +102,7 @@ function serviceWith(instances: readonly Instance[], policy: RoutingPolicy) {
     defaultStrategy: 'round_robin',
     isIsolated: () => state.isolated,
   };
-  return { clock, executor, state, service: tasksService(deps) };
+  return { clock, executor, state, view, service: tasksService(deps) };
 }
 
 function calling(
@@ -145,6 +147,24 @@ describe('Tasks.Run', () => {
     expect(asked?.options.traceparent).toMatch(/^00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[0-9a-f]{16}-01$/);
     await run(service, calling({ traceparent: 'nonsense' }).call);
     expect(executor.asked[1]?.options.traceparent).toBeUndefined();
+  });
+
+  it('waits, where the process has not seen the cluster yet, until it has, for 3 s', async () => {
+    const fresh = () => serviceWith([agentOf('a', ['work'])], NO_POLICY, (clock) => new ClusterView(clock));
+    const early = fresh();
+    const running = run(early.service, calling().call);
+    await settle();
+    expect(early.executor.asked).toEqual([]);
+    early.view.reset([], 7n);
+    expect(await running).toMatchObject({ result: { agentId: 'a' } });
+
+    const alone = fresh();
+    const stream = alone.service.runStream(streamRequest(), calling().call)[Symbol.asyncIterator]();
+    const first = stream.next();
+    await settle();
+    await alone.clock.advance(3_000);
+    expect(await first).toMatchObject({ value: { event: { event: { $case: 'accepted' } } } });
+    await stream.return?.();
   });
 
   it('sends a task that did not start to another agent, and says which try it is', async () => {
