@@ -18,7 +18,7 @@ export const DEFAULT_CIRCUIT: CircuitPolicy = { failures: 5, openMs: 5_000, maxO
 export type CircuitState =
   | { readonly kind: 'closed' }
   | { readonly kind: 'open'; readonly retryAtMs: number; readonly openings: number }
-  | { readonly kind: 'half_open'; readonly underWay: number; readonly openings: number };
+  | { readonly kind: 'half_open'; readonly underWay: number; readonly openings: number; readonly probedAtMs: number };
 
 export interface CircuitCounts {
   readonly successes: number;
@@ -29,7 +29,8 @@ export interface CircuitCounts {
 /**
  * Stops calls to what fails again and again, so that it can recover and callers need not wait for it (Nygard, "Release It!"): closed →
  * open after `failures` in a row → half-open when its pause has passed, which lets `probes` calls through at once → closed
- * with the first that succeeds, open again with the first that fails.
+ * with the first that succeeds, open again with the first that fails. A probe that takes longer than the first pause does not keep others
+ * out: one more is let through after each.
  *
  * Every `tryAcquire` that gave true is followed by exactly one of `succeeded`, `failed`, `released`, with the `era` that was current
  * when it was let through: what a call from before the last opening tells is old, and must neither close nor open anything. Who
@@ -56,7 +57,7 @@ export class CircuitBreaker {
   get state(): CircuitState {
     const { current } = this;
     if (current.kind !== 'open' || this.clock.monotonicMs() < current.retryAtMs) return current;
-    return { kind: 'half_open', underWay: 0, openings: current.openings };
+    return { kind: 'half_open', underWay: 0, openings: current.openings, probedAtMs: Number.NEGATIVE_INFINITY };
   }
 
   get counts(): CircuitCounts {
@@ -87,7 +88,7 @@ export class CircuitBreaker {
   get allows(): boolean {
     if (this.current.kind === 'closed') return true;
     const { state } = this;
-    return state.kind === 'half_open' && state.underWay < this.policy.probes;
+    return state.kind === 'half_open' && this.hasPlace(state);
   }
 
   /** Until the next call may pass; 0 when one may now or as soon as a probe has ended. */
@@ -105,11 +106,11 @@ export class CircuitBreaker {
   tryAcquire(): boolean {
     if (this.current.kind === 'closed') return true;
     const { state } = this;
-    if (state.kind !== 'half_open' || state.underWay >= this.policy.probes) {
+    if (state.kind !== 'half_open' || !this.hasPlace(state)) {
       this.counted.rejected += 1;
       return false;
     }
-    this.enter({ ...state, underWay: state.underWay + 1 });
+    this.enter({ ...state, underWay: state.underWay + 1, probedAtMs: this.clock.monotonicMs() });
     return true;
   }
 
@@ -136,6 +137,10 @@ export class CircuitBreaker {
     const { current } = this;
     if (era !== this.opened || current.kind !== 'half_open') return;
     this.enter({ ...current, underWay: Math.max(0, current.underWay - 1) });
+  }
+
+  private hasPlace({ underWay, probedAtMs }: CircuitState & { readonly kind: 'half_open' }): boolean {
+    return underWay < this.policy.probes || this.clock.monotonicMs() - probedAtMs >= this.policy.openMs;
   }
 
   private open(openings: number): void {

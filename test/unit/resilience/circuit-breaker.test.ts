@@ -99,9 +99,24 @@ describe('CircuitBreaker', () => {
     breaker.succeeded(before);
     breaker.failed('old', before);
     breaker.released(before);
-    expect(breaker.state).toEqual({ kind: 'half_open', underWay: 1, openings: 1 });
+    expect(breaker.state).toMatchObject({ kind: 'half_open', underWay: 1, openings: 1 });
     expect([breaker.tryAcquire(), breaker.lastFailure]).toEqual([false, 'it broke']);
     breaker.succeeded(breaker.era);
+    expect(breaker.state.kind).toBe('closed');
+  });
+
+  it('lets one more through after each pause while a probe takes long', async () => {
+    const breaker = breakerOf();
+    fail(breaker, 3);
+    await clock.advance(1_000);
+    expect(breaker.tryAcquire()).toBe(true);
+    await clock.advance(999);
+    expect([breaker.tryAcquire(), breaker.allows]).toEqual([false, false]);
+    await clock.advance(1);
+    expect([breaker.allows, breaker.tryAcquire(), breaker.tryAcquire()]).toEqual([true, true, false]);
+    breaker.succeeded();
+    expect(breaker.state.kind).toBe('closed');
+    breaker.released();
     expect(breaker.state.kind).toBe('closed');
   });
 
