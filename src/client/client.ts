@@ -29,6 +29,8 @@ export const DEFAULT_ADDRESS = '127.0.0.1:8080';
 const DEFAULT_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 3_000;
 const DEFAULT_RESUME_WINDOW_MS = 30_000;
+/** For the answer that a deadline has passed. */
+const DEADLINE_GRACE_MS = 500;
 const PAGE_SIZE = 1000;
 
 export interface ConnectOptions {
@@ -79,7 +81,7 @@ export class TroupeClient {
     if (signal?.aborted) throw abortError(signal);
     await this.ready();
     const request = encodeMessage(RoutedRunRequest, { task: routedTask(capabilities, input, options) });
-    const call = this.raw.unary('/troupe.v1.Tasks/Run', request, callOptions(options));
+    const call = this.raw.unary('/troupe.v1.Tasks/Run', request, { ...callOptions(options), graceMs: DEADLINE_GRACE_MS });
     signal?.addEventListener('abort', call.cancel, { once: true });
     try {
       return new TaskResult(RoutedRunResponse.decode(await call.response).result);

@@ -8,7 +8,7 @@ import { strategyToMessage } from '../rpc/codec/strategy.js';
 import { durationFromMs } from '../rpc/codec/time.js';
 
 export interface RunOptions {
-  /** Until the caller stops waiting, at most 1 h; 30 s when not given. */
+  /** Until the task ends at the latest, at most 1 h; 30 s when not given. Word of that may come up to 500 ms later, from a cluster in trouble. */
   readonly timeoutMs?: number;
   /** Names the task; made by the server when not given. */
   readonly id?: string;

@@ -99,13 +99,15 @@ export class Admission implements TurnOwner {
   admit(input: TaskInput, sink: TaskSink | undefined): Turn {
     const { circuit, mailbox } = this;
     if (circuit?.tryAcquire() === false) throw this.circuitRefusal(circuit);
-    const refusal = mailbox.isFree ? undefined : this.overload(input);
+    const mustWait = !mailbox.isFree;
+    const refusal = mustWait ? this.overload(input) : undefined;
     if (refusal !== undefined) {
       circuit?.released(circuit.era);
       this.counts.refused += 1;
       throw refusal;
     }
     const turn = new Turn(input, sink, this.options.clock, this, circuit?.era);
+    turn.hasWaited = mustWait;
     const gaveUp = mailbox.take(turn);
     if (gaveUp !== undefined) {
       this.counts.refused += 1;
@@ -185,8 +187,7 @@ export class Admission implements TurnOwner {
 
   /** Why a task that has waited is better not begun any more; undefined when it is. */
   private refusalAtTurn(turn: Turn): TroupeError | undefined {
-    const waitedMs = this.options.clock.monotonicMs() - turn.arrivedAtMs;
-    const line = waitedMs > 0 ? this.lineOf(turn.priority) : undefined;
+    const line = turn.hasWaited ? this.lineOf(turn.priority) : undefined;
     const remainingMs = turn.remainingMs();
     if (line === undefined || remainingMs === 0 || !isTooLate(line, remainingMs)) return undefined;
     const times = { waitMs: 0, serviceMs: line.serviceMs, remainingMs };

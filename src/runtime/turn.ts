@@ -55,6 +55,8 @@ export class Turn implements MailItem<Turn> {
   /** When the agent took it from its mailbox, on the monotonic clock; undefined before. */
   begunAtMs: number | undefined;
   place: Place<Turn> | undefined;
+  /** Whether there was no free place for it when it came. */
+  hasWaited = false;
   private state: TurnState = WAITING;
   private onBegin: () => void = () => undefined;
   private disarm: () => void = () => undefined;

@@ -187,6 +187,27 @@ describe('routing', () => {
 });
 
 describe('what goes wrong in agents', () => {
+  it('many deadlines that pass do not cost the connection, nor what else is on it', async () => {
+    await troupe.deploy({
+      id: 'patient',
+      kind: 'worker',
+      capabilities: ['patience'],
+      concurrency: 10_000,
+      mailboxCapacity: 10_000,
+    });
+    const long = troupe.run('patience', { ms: 4_000 });
+    const ends = new Map<string, number>();
+    for (let round = 0; round < 8; round++) {
+      const calls = Array.from({ length: 200 }, () => troupe.run('patience', { ms: 10_000 }, { timeoutMs: 400 }));
+      for (const call of await Promise.allSettled(calls)) {
+        const end = call.status === 'fulfilled' ? 'done' : String((call.reason as { code: string }).code);
+        ends.set(end, (ends.get(end) ?? 0) + 1);
+      }
+    }
+    expect([...ends]).toEqual([['DEADLINE_EXCEEDED', 1_600]]);
+    expect(await long).toMatchObject({ agentId: 'patient' });
+  });
+
   it('is told with its own code and reason, or as AGENT_ERROR with its message', async () => {
     await pair('broken', 'breaking');
     await expect(troupe.run('breaking', 'ours')).rejects.toMatchObject({

@@ -17,9 +17,18 @@ type Options = Partial<AgentOptions<unknown, unknown>>;
 
 const CANCELLED = new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled');
 
+/** Time passes also between two lines of code. */
+class RestlessClock extends FakeClock {
+  private reads = 0;
+
+  override monotonicMs(): number {
+    this.reads += 1;
+    return super.monotonicMs() + this.reads / 1_000;
+  }
+}
+
 /** A running agent, and how to give it tasks. */
-async function agentOf(options: Options = {}, sizes: Partial<AgentManifest> = {}) {
-  const clock = new FakeClock();
+async function agentOf(options: Options = {}, sizes: Partial<AgentManifest> = {}, clock = new FakeClock()) {
   const logger = recordingLogger();
   const definition = defineAgent<unknown, unknown>({ kind: 'k', capabilities: ['c'], run: () => 'done', ...options });
   const manifest: AgentManifest = {
@@ -103,6 +112,17 @@ function refusalOf(give: () => unknown): TroupeError {
 }
 
 describe('a task that would be late', () => {
+  it('is begun all the same by an agent that has a free place: tasks differ', async () => {
+    const clock = new RestlessClock();
+    const run = async (task: AgentTask) => {
+      if (task.labels.get('slow') !== undefined) await clock.advance(1_000);
+      return 'done';
+    };
+    const { outcome } = await agentOf({ run }, {}, clock);
+    for (let n = 0; n < 20; n++) await outcome(60_000, { labels: new Map([['slow', 'yes']]) });
+    expect(await outcome(5)).toEqual(toPayload('done'));
+  });
+
   it('is refused at once, as one that has not started, saying when it would fit', async () => {
     const { activation, give } = await measured();
     for (let i = 0; i < 5; i++) give();
