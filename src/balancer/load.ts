@@ -69,6 +69,11 @@ export class Load {
     this.measuredAtMs = Math.floor(nowMs);
   }
 
+  /** A call that was not waited for to its end would have taken longer than this. */
+  observeAtLeast(latencyMs: number, nowMs: number): void {
+    if (latencyMs > this.average()) this.observe(latencyMs, nowMs);
+  }
+
   report({ inFlight, queued, limit }: LoadReport, nowMs: number): void {
     this.others = Math.max(0, inFlight + queued - this.calls);
     this.queued = queued;

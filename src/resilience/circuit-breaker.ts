@@ -42,14 +42,17 @@ export class CircuitBreaker {
   private readonly counted = { successes: 0, failures: 0, rejected: 0 };
   private inARow = 0;
   private lastReason = '';
-  private opened = 0;
 
-  /** `onChange` is called after each change of state's kind. */
+  private opened: number;
+
+  /** `onChange` is called after each change of state's kind. Eras begin at `firstEra`: who has several breakers in turn tells them apart by that. */
   constructor(
     private readonly policy: CircuitPolicy,
     private readonly clock: Clock,
     private readonly onChange: (state: CircuitState) => void = () => undefined,
+    firstEra = 0,
   ) {
+    this.opened = firstEra;
     this.changedAtMs = clock.now();
   }
 
@@ -64,7 +67,7 @@ export class CircuitBreaker {
     return this.counted;
   }
 
-  /** How often it has opened since it exists: tells calls from before an opening from those after. */
+  /** Grows with each opening: tells calls from before an opening from those after. */
   get era(): number {
     return this.opened;
   }

@@ -58,7 +58,7 @@ export class TaskLink {
     });
     const bytes = (request.task?.payload.length ?? 0) + ENVELOPE_BYTES;
     if (!this.outgoing().push({ id, traceparent, content: { $case: 'execute', value: request } }, bytes)) {
-      this.settle(id)?.reject(notSent('the link to the node is full, or ends'));
+      this.settle(id)?.reject(notSent('LINK_FULL', 'the link to the node is full, or ends'));
     }
     this.sweepLater();
     return { response, cancel: () => this.callOff(id, new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled')) };
@@ -122,12 +122,12 @@ export class TaskLink {
     const { session } = this;
     this.session = undefined;
     for (const { id, content } of session?.outgoing.drain() ?? []) {
-      if (content?.$case === 'execute') this.settle(id)?.reject(notSent('the link to the node broke'));
+      if (content?.$case === 'execute') this.settle(id)?.reject(notSent('NOT_CONNECTED', 'the link to the node broke'));
     }
     const lost = [...this.pending.values()];
     this.pending.clear();
     if (error.code === 'UNIMPLEMENTED') this.refused = true;
-    const reason = this.refused ? notSent('the node takes no links') : error;
+    const reason = this.refused ? notSent('LINK_UNSUPPORTED', 'the node takes no links') : error;
     for (const pending of lost) pending.reject(reason);
   }
 
@@ -153,6 +153,7 @@ async function writeAll(stream: ClientDuplexStream<Buffer, Buffer>, outgoing: Ba
 
 const identity = (bytes: Buffer) => bytes;
 
-function notSent(why: string): TroupeError {
-  return new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', why, { metadata: { started: 'false' } });
+/** Only NOT_CONNECTED says that the node cannot be reached. */
+function notSent(reason: 'NOT_CONNECTED' | 'LINK_FULL' | 'LINK_UNSUPPORTED', why: string): TroupeError {
+  return new TroupeError('UNAVAILABLE', reason, why, { metadata: { started: 'false' } });
 }

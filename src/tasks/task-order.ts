@@ -57,10 +57,12 @@ export function orderTask(task: RoutedTask | undefined, context: OrderContext): 
   };
 }
 
-/** The same task for an agent of another capability. @throws as `orderTask`. */
+/** The same task for an agent of another capability. */
 export function orderFallback({ task, route }: TaskOrder, capability: string, context: OrderContext): TaskOrder {
   const capabilities = [capability];
-  const strategy = strategyFor(task, capabilities, context);
+  const wanted = namedStrategy(task, capabilities, context);
+  // The task was made for another capability: that it has no key for this one must not be what it ends with.
+  const strategy = wanted === 'consistent_hash' && route.hash === undefined ? 'random' : wanted;
   return {
     task: { ...task, requiredCapabilities: capabilities, agentId: '' },
     route: { ...route, capabilities, agentId: '', strategy },
@@ -69,9 +71,8 @@ export function orderFallback({ task, route }: TaskOrder, capability: string, co
 }
 
 /** The task's own, that of the first of its capabilities that has one, or the router's. @throws INVALID_ARGUMENT for a hash without a key. */
-function strategyFor(task: RoutedTask, capabilities: readonly string[], { policy, defaultStrategy }: OrderContext): StrategyName {
-  const byPolicy = capabilities.map((name) => policy.capabilities.get(name)?.strategy).find((name) => name !== undefined);
-  const strategy = strategyFromMessage(task.strategy, byPolicy ?? defaultStrategy) ?? defaultStrategy;
+function strategyFor(task: RoutedTask, capabilities: readonly string[], context: OrderContext): StrategyName {
+  const strategy = namedStrategy(task, capabilities, context);
   if (strategy === 'consistent_hash' && task.routingKey === '' && task.agentId === '') {
     throw invalidArgument(
       'task.routing_key',
@@ -79,6 +80,15 @@ function strategyFor(task: RoutedTask, capabilities: readonly string[], { policy
     );
   }
   return strategy;
+}
+
+function namedStrategy(
+  task: RoutedTask,
+  capabilities: readonly string[],
+  { policy, defaultStrategy }: OrderContext,
+): StrategyName {
+  const byPolicy = capabilities.map((name) => policy.capabilities.get(name)?.strategy).find((name) => name !== undefined);
+  return strategyFromMessage(task.strategy, byPolicy ?? defaultStrategy) ?? defaultStrategy;
 }
 
 function violationsOf(task: RoutedTask): FieldViolation[] {

@@ -49,6 +49,10 @@ export interface HealthTableDeps {
 export const NODE_CIRCUIT: CircuitPolicy = { failures: 5, openMs: 500, maxOpenMs: 5_000, probes: 1 };
 /** A node that says "open" without saying for how long, since probes are under way. */
 const LEAST_PAUSE_MS = 100;
+/** Whatever a node says. */
+const MAX_PAUSE_MS = 300_000;
+/** So that calls to an earlier life of a node are none of its present circuit's. */
+const ERAS_OF_A_LIFE = 1_000_000;
 
 /**
  * What this router makes of every node and agent: takes in leases, statuses and probes from the view, and outcomes from calls; puts out
@@ -64,6 +68,7 @@ export class HealthTable {
   private readonly ejections: Ejections;
   private readonly listeners = new Set<(transition: HealthTransition) => void>();
   private changes = 0;
+  private eras = 0;
   private readonly stopListening: () => void;
 
   constructor(
@@ -125,29 +130,19 @@ export class HealthTable {
   /** Accounts what a call told that was let through in `era`. */
   end(target: Target, verdict: Verdict, era = this.eraOf(target)): void {
     const breaker = this.nodes.get(target.instance.nodeId)?.breaker;
-    switch (verdict.kind) {
-      case 'succeeded':
-        breaker?.succeeded(era);
-        this.agentSucceeded(target);
-        return;
-      case 'failed':
-        breaker?.succeeded(era);
-        this.ejections.failed(this.agentOf(target), verdict.reason);
-        return;
-      case 'unreachable':
-        breaker?.failed(verdict.reason, era);
-        return;
-      case 'reached':
-        breaker?.succeeded(era);
-        return;
-      case 'circuit_open':
-        breaker?.succeeded(era);
-        this.agentRefuses(target, verdict);
-        return;
-      case 'abandoned':
-        breaker?.released(era);
-        return;
-    }
+    if (verdict.kind === 'unreachable') breaker?.failed(verdict.reason, era);
+    else if (verdict.kind === 'abandoned' || (verdict.kind === 'failed' && verdict.isSilent)) breaker?.released(era);
+    else breaker?.succeeded(era);
+    this.judgeAgent(target, verdict);
+  }
+
+  /** Accounts what a call told of its agent, where the way there was accounted before. */
+  judgeAgent(target: Target, verdict: Verdict): void {
+    const record = this.agentOf(target);
+    if (record === undefined) return;
+    if (verdict.kind === 'succeeded') this.agentSucceeded(record);
+    else if (verdict.kind === 'failed') this.ejections.failed(record, verdict.reason);
+    else if (verdict.kind === 'circuit_open') this.agentRefuses(record, verdict);
   }
 
   /** Circuit breakers towards nodes, by node id. */
@@ -229,25 +224,27 @@ export class HealthTable {
     if (record.kind === 'agent') this.ejections.forget(record);
   }
 
-  private agentOf(target: Target): AgentRecord {
+  /** Undefined for an agent that has gone, or lives again: what calls to its earlier life tell says nothing of it. */
+  private agentOf(target: Target): AgentRecord | undefined {
+    const { incarnation } = target.instance;
     const record = this.agents.get(target.key);
-    if (record !== undefined && record.instance.incarnation === target.instance.incarnation) return record;
-    return this.newAgent(target, HEALTHY);
+    if (record?.instance.incarnation === incarnation) return record;
+    const isCurrent = this.deps.view.catalog.get(target.instance)?.instance.incarnation === incarnation;
+    return isCurrent ? this.newAgent(target, HEALTHY) : undefined;
   }
 
   private newAgent(target: Target, state: HealthState): AgentRecord {
     const record = agentRecord(target, state, this.deps.clock.now());
-    // A call that ends after its agent has gone must not bring it back.
-    if (this.deps.view.catalog.get(target.instance) !== undefined) this.agents.set(target.key, record);
+    this.agents.set(target.key, record);
     return record;
   }
 
   private newBreaker(onChange: () => void): CircuitBreaker {
-    return new CircuitBreaker(NODE_CIRCUIT, this.deps.clock, onChange);
+    this.eras += ERAS_OF_A_LIFE;
+    return new CircuitBreaker(NODE_CIRCUIT, this.deps.clock, onChange, this.eras);
   }
 
-  private agentSucceeded(target: Target): void {
-    const record = this.agentOf(target);
+  private agentSucceeded(record: AgentRecord): void {
     if (record.circuit !== undefined) {
       record.circuit = undefined;
       this.refresh(record);
@@ -255,10 +252,9 @@ export class HealthTable {
     this.ejections.succeeded(record);
   }
 
-  private agentRefuses(target: Target, { reason, retryAfterMs }: Verdict & { readonly kind: 'circuit_open' }): void {
-    const record = this.agentOf(target);
-    const untilMs = this.deps.clock.monotonicMs() + Math.max(LEAST_PAUSE_MS, retryAfterMs);
-    record.circuit = { kind: 'open', untilMs, reason };
+  private agentRefuses(record: AgentRecord, { reason, retryAfterMs }: Verdict & { readonly kind: 'circuit_open' }): void {
+    const pauseMs = Math.min(MAX_PAUSE_MS, Math.max(LEAST_PAUSE_MS, retryAfterMs));
+    record.circuit = { kind: 'open', untilMs: this.deps.clock.monotonicMs() + pauseMs, reason };
     this.refresh(record);
   }
 

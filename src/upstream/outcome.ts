@@ -24,7 +24,7 @@ export function verdictOf(error: TroupeError, outcome: Outcome, elapsedMs: numbe
       case 'succeeded':
         return SUCCEEDED;
       case 'failed':
-        return { kind: 'failed', reason };
+        return { kind: 'failed', reason, isSilent: error.code === 'DEADLINE_EXCEEDED' };
       case 'nothing':
         // A deadline may have passed without a word from the node.
         return error.code === 'DEADLINE_EXCEEDED' ? ABANDONED : REACHED;

@@ -54,6 +54,8 @@ export class Route<T> {
   /** Agents that are not asked (again) in this round. */
   private refused: Set<string> | undefined;
   private last: (Tried<T> & { readonly kind: 'failed' }) | undefined;
+  /** The first try that may have run: whatever the others say, so may the task. */
+  private unknown: (Tried<T> & { readonly kind: 'failed' }) | undefined;
   private tries = 0;
   private rounds = 0;
   private cancelled: TroupeError | undefined;
@@ -122,7 +124,7 @@ export class Route<T> {
           (tried) => {
             if (settled) return;
             if (tried.kind === 'done') return settle(() => resolve(tried.value));
-            this.last = tried;
+            this.note(tried);
             if (tried.outcome === 'answered') return settle(() => reject(tried.error));
             begin();
           },
@@ -148,8 +150,13 @@ export class Route<T> {
 
   private endError(): TroupeError {
     if (this.cancelled !== undefined) return this.cancelled;
-    if (this.last === undefined) return deadlineExceeded();
-    return this.last.outcome === 'unknown' ? outcomeUnknown(this.last.target, this.last.error) : this.last.error;
+    if (this.unknown !== undefined) return outcomeUnknown(this.unknown.target, this.unknown.error);
+    return this.last?.error ?? deadlineExceeded();
+  }
+
+  private note(tried: Tried<T> & { readonly kind: 'failed' }): void {
+    this.last = tried;
+    if (tried.outcome === 'unknown') this.unknown ??= tried;
   }
 
   /** Whether bounds leave another try, the budget aside. */
@@ -219,8 +226,9 @@ export class Route<T> {
         }
         const outcome = outcomeOf(error);
         const verdict = verdictOf(error, outcome, endedAtMs - startedAtMs);
-        // A failure that comes fast must not make an agent look fast.
+        // A failure that comes fast must not make an agent look fast, nor one that was not waited for.
         if (verdict.kind === 'failed') target.load.observe(Math.max(endedAtMs - startedAtMs, SLOW_AS_FAILED_MS), endedAtMs);
+        else if (verdict.kind === 'abandoned') target.load.observeAtLeast(endedAtMs - startedAtMs, endedAtMs);
         selector.end(target, mayHaveWaited(error, target, endedAtMs) ? ABANDONED : verdict, era);
         return { kind: 'failed', error, outcome, target };
       },
@@ -234,7 +242,7 @@ export class Route<T> {
     if (this.cancelled !== undefined) throw this.cancelled;
     if (outcome === 'answered') throw error;
     if (outcome === 'unknown' && !this.request.idempotent) throw outcomeUnknown(target, error);
-    this.last = tried;
+    this.note(tried);
     if (this.tries >= this.request.retry.maxAttempts && !this.isPatient(error)) throw this.endError();
     this.exclude(target);
   }
@@ -244,11 +252,9 @@ export class Route<T> {
    * Resolves after a pause. @throws when there is no more time, or no more rounds.
    */
   private async nextRound(): Promise<void> {
-    const { last } = this;
     this.rounds += 1;
-    if (last === undefined) throw this.deps.selector.noneLeft(this.request);
-    const { error } = last;
-    if (error.code === 'RESOURCE_EXHAUSTED' || error.reason === 'CIRCUIT_OPEN') throw error;
+    const error = this.last?.error ?? deadlineExceeded();
+    if (error.code === 'RESOURCE_EXHAUSTED' || error.reason === 'CIRCUIT_OPEN') throw this.endError();
     if (this.rounds >= this.request.retry.maxAttempts && !this.isPatient(error)) throw this.endError();
     const ms = backoffMs(this.rounds, this.request.retry, this.deps.random);
     if (this.deps.clock.now() + ms >= this.request.deadlineMs) throw this.endError();

@@ -29,7 +29,9 @@ export class Router {
     return (verdict, load) => {
       target.load.end();
       if (load !== undefined) target.load.report(load, clock.monotonicMs());
-      if (verdict.kind !== 'abandoned') selector.end(target, verdict, era);
+      // That the node was reached is accounted already.
+      if (verdict.kind === 'unreachable') selector.end(target, verdict, era);
+      else selector.judgeAgent(target, verdict);
     };
   }
 }

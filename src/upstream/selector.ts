@@ -12,6 +12,8 @@ import type { Verdict } from './verdict.js';
 const STALE_PICKS = 8;
 /** Asked again before that, nobody new can be there. */
 const RETRY_AFTER_MS = 1_000;
+/** While somebody else's call shows whether a circuit can close. */
+const TRIED_NOW_MS = 100;
 
 /** Who gets a task: picks among those that are eligible, and asks the circuits on the way. */
 export class Selector {
@@ -58,10 +60,9 @@ export class Selector {
     this.health.end(target, verdict, era);
   }
 
-  /** What to say when nobody is left to ask, and nobody was. */
-  noneLeft(request: RouteRequest): TroupeError {
-    if (request.agentId !== '') return unknownAgent(request.agentId);
-    return nobody(request, this.destinations.resolve(request.capabilities, request.strategy), this.health);
+  /** Accounts what work told of its agent that goes on after its try. */
+  judgeAgent(target: Target, verdict: Verdict): void {
+    this.health.judgeAgent(target, verdict);
   }
 
   private passes(target: Target, panic: boolean): boolean {
@@ -119,14 +120,15 @@ function nobody(request: RouteRequest, { members }: Destination, health: HealthT
 /** All that could do it refuse calls for a while: says until when, and why. */
 function circuitOpen(who: string, targets: readonly Target[], health: HealthTable): TroupeError {
   const reasons = targets.flatMap((target) => health.whyNot(target) ?? []);
-  const waits = reasons.map(({ retryInMs }) => retryInMs ?? RETRY_AFTER_MS);
+  // None of them: a half-open one is being tried.
+  const waits = reasons.length === 0 ? [TRIED_NOW_MS] : reasons.map(({ retryInMs }) => retryInMs ?? RETRY_AFTER_MS);
   const [why] = reasons;
   return new TroupeError(
     'UNAVAILABLE',
     'CIRCUIT_OPEN',
     `the circuit of ${who} is open${why === undefined ? '' : ` (${why.reason})`}; see \`troupe health\``,
     {
-      retryAfterMs: Math.max(1, Math.ceil(Math.min(...waits, RETRY_AFTER_MS * 60))),
+      retryAfterMs: Math.max(1, Math.ceil(Math.min(...waits))),
       metadata: { started: 'false' },
     },
   );

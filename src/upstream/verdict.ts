@@ -1,8 +1,8 @@
 /** What a call told of the agent and of its node. */
 export type Verdict =
   | { readonly kind: 'succeeded' }
-  /** The agent failed; its node is well. */
-  | { readonly kind: 'failed'; readonly reason: string }
+  /** The agent failed. `isSilent`: its deadline passed, maybe without a word from its node; otherwise the node is well. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly isSilent: boolean }
   /** The node could not be reached, or was lost. */
   | { readonly kind: 'unreachable'; readonly reason: string }
   /** The node answered: it is well, and nothing is known of the agent (yet). */

@@ -242,6 +242,14 @@ describe('a task that nobody takes', () => {
     });
   });
 
+  it('goes to a fallback that hashes also without a key', async () => {
+    const hashed = parseRoutingPolicy({
+      capabilities: { away: { fallback: 'sticky' }, sticky: { strategy: 'consistent_hash' } },
+    });
+    const { service } = serviceWith([agentOf('a', ['sticky'])], hashed);
+    expect(await run(service, { requiredCapabilities: ['away'] })).toMatchObject({ agentId: 'a', fallbackCapability: 'sticky' });
+  });
+
   it('is not one that an agent failed, or may have done', async () => {
     const { service, executor } = serviceWith([agentOf('a', ['work']), agentOf('b', ['easy'])], policy);
     for (const [thrown, reason] of [

@@ -14,7 +14,7 @@ function rigOf(...instances: Instance[]): RouterRig {
   return rig;
 }
 
-const FAILED = { kind: 'failed', reason: 'AGENT_ERROR' } as const;
+const FAILED = { kind: 'failed', reason: 'AGENT_ERROR', isSilent: false } as const;
 const UNREACHABLE = { kind: 'unreachable', reason: 'Connection dropped' } as const;
 const agents = (count: number, ...capabilities: string[]) =>
   Array.from({ length: count }, (_, index) => agentOf(`a${index}`, capabilities.length === 0 ? ['work'] : capabilities));
@@ -144,7 +144,45 @@ describe('an agent', () => {
   });
 });
 
+describe('a call to an earlier life', () => {
+  it('of an agent tells nothing of the present one', () => {
+    const { health, transitions } = rigOf(nodeOf('node-1'), ...agents(2));
+    const old = rig.target('a0');
+    rig.put(agentOf('a0', ['work'], { incarnation: 2n, status: 'starting' }));
+    for (let n = 0; n < 9; n++) health.end(old, FAILED);
+    health.end(old, { kind: 'circuit_open', reason: 'x', retryAfterMs: 60_000 });
+    rig.put(agentOf('a0', ['work'], { incarnation: 2n }));
+    expect(health.isUsable(rig.target('a0'))).toBe(true);
+    expect(transitions).toEqual(['a0: healthy > starting', 'a0: starting > healthy']);
+  });
+
+  it('of a node does not open the circuit of the present one', () => {
+    const { health, transitions } = rigOf(nodeOf('node-1'), ...agents(2));
+    const old = rig.target('a0');
+    const era = health.eraOf(old);
+    for (const _ of [1, 2, 3, 4, 5]) health.begin(old);
+    rig.put(nodeOf('node-1', { incarnation: 2n }));
+    for (const _ of [1, 2, 3, 4, 5]) health.end(old, UNREACHABLE, era);
+    expect(transitions).toEqual([]);
+    rig.remove('node', 'node-1');
+    rig.put(nodeOf('node-1', { incarnation: 3n }));
+    for (const _ of [1, 2, 3, 4, 5]) health.end(old, UNREACHABLE, era);
+    expect(health.isUsable(rig.target('a1'))).toBe(true);
+  });
+});
+
 describe('a node', () => {
+  it('that says nothing until the deadline has not shown that it is well', async () => {
+    const { health, transitions } = rigOf(nodeOf('node-1'), ...agents(4));
+    call('a0', UNREACHABLE, 4);
+    call('a1', { ...FAILED, isSilent: true });
+    call('a0', UNREACHABLE);
+    expect(transitions).toEqual(['node-1: healthy > circuit_open']);
+    await clock.advance(500);
+    call('a2', { ...FAILED, isSilent: true });
+    expect([...health.circuits()].map(([, { state }]) => state.kind)).toEqual(['half_open']);
+  });
+
   it('that cannot be reached five times in a row is left alone, and tried with one call after a pause', async () => {
     const { transitions, health } = rigOf(nodeOf('node-1'), ...agents(2));
     call('a0', UNREACHABLE, 3);

@@ -3,6 +3,7 @@ import { TroupeError } from '../../../src/core/errors.js';
 import type { Instance } from '../../../src/core/instance.js';
 import type { Attempt } from '../../../src/upstream/route.js';
 import { DEFAULT_RETRY } from '../../../src/upstream/route-request.js';
+import { REACHED, SUCCEEDED } from '../../../src/upstream/verdict.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { agentOf, nodeOf } from '../discovery/instances.js';
 import { RouterRig } from './rig.js';
@@ -156,6 +157,26 @@ describe('a hedged task', () => {
   });
 });
 
+describe('a task that may have run', () => {
+  const refusals: readonly [string, TroupeError][] = [
+    ['full', FULL],
+    ['not reached', new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', 'refused', { metadata: { started: 'false' } })],
+    ['shut', new TroupeError('UNAVAILABLE', 'CIRCUIT_OPEN', 'open', { metadata: { started: 'false' }, retryAfterMs: 1 })],
+  ];
+
+  it.each(refusals)('ends with OUTCOME_UNKNOWN also when those asked after that are %s', async (_what, refusal) => {
+    for (const retry of [DEFAULT_RETRY, { ...DEFAULT_RETRY, hedgingDelayMs: 60_000 }]) {
+      rigOf(...agents('a', 'b'));
+      const outcomes = [LOST];
+      const attempt: Attempt<string> = () => ({ response: Promise.reject(outcomes.shift() ?? refusal), cancel: () => undefined });
+      const answer = rig.route(rig.request({ idempotent: true, retry }), attempt);
+      const ended = expect(answer).rejects.toMatchObject({ code: 'ABORTED', reason: 'OUTCOME_UNKNOWN', cause: LOST });
+      for (let n = 0; n < 100; n++) await clock.advance(100);
+      await ended;
+    }
+  });
+});
+
 describe('the retry budget', () => {
   it('ends a task with what its last try said, and says why there is no other', async () => {
     rigOf(...agents('a', 'b'));
@@ -221,6 +242,30 @@ describe('circuits', () => {
     const refused = { code: 'UNAVAILABLE', reason: 'CIRCUIT_OPEN', retryAfterMs: 3_000, metadata: { started: 'false' } };
     await expect(rig.route(rig.request(), attempt)).rejects.toMatchObject(refused);
     await expect(rig.route(rig.request({ agentId: 'a' }), attempt)).rejects.toMatchObject(refused);
+  });
+});
+
+describe('a node whose circuit is half-open', () => {
+  it('is tried with one task; who comes meanwhile is told to come again soon', async () => {
+    rigOf(nodeOf('node-of-a'), ...agents('a'));
+    for (let n = 0; n < 5; n++) rig.health.end(rig.target('a'), { kind: 'unreachable', reason: 'x' });
+    await clock.advance(500);
+    const { tries, attempt } = openTries();
+    const first = rig.route(rig.request(), attempt);
+    await expect(rig.route(rig.request(), attempt)).rejects.toMatchObject({ reason: 'CIRCUIT_OPEN', retryAfterMs: 100 });
+    tries[0]?.answer('done');
+    expect(await first).toBe('done');
+    expect([...rig.health.circuits()][0]?.[1].counts).toMatchObject({ successes: 1, failures: 5, rejected: 1 });
+  });
+});
+
+describe('work that goes on after its try', () => {
+  it('is a success of its agent, and does not count as a second call to its node', async () => {
+    rigOf(nodeOf('node-of-a'), ...agents('a'));
+    const attempt: Attempt<string> = () => ({ response: Promise.resolve('begun'), cancel: () => undefined });
+    await rig.route(rig.request(), attempt, { verdict: REACHED });
+    rig.router.hold(rig.target('a'))(SUCCEEDED);
+    expect([...rig.health.circuits()][0]?.[1].counts).toMatchObject({ successes: 1, failures: 0 });
   });
 });
 
