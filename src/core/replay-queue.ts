@@ -22,10 +22,14 @@ interface Entry<T> {
  */
 export class ReplayQueue<T> {
   private readonly kept = new Fifo<Entry<T>>();
-  /** Read, but not passed on yet: the number of the last item that left. */
+  /** The last item that the present reader has. */
   private readCursor: bigint;
+  /** The last item that any reader has had: what a producer is ahead of. */
+  private seenCursor: bigint;
   private lastCursor: bigint;
   private readBytes = 0;
+  private allBytes = 0;
+  private hasDropped = false;
   private reader = 0;
   private wakeReader: () => void = () => undefined;
   private wakeProducers: (() => void)[] = [];
@@ -37,6 +41,7 @@ export class ReplayQueue<T> {
     firstCursor: bigint,
   ) {
     this.readCursor = firstCursor - 1n;
+    this.seenCursor = firstCursor - 1n;
     this.lastCursor = firstCursor - 1n;
   }
 
@@ -45,22 +50,28 @@ export class ReplayQueue<T> {
     return this.lastCursor + 1n;
   }
 
-  /** Whether everything was read, and nothing more comes. */
-  get isExhausted(): boolean {
-    return this.end !== undefined && this.readCursor === this.lastCursor;
+  /** Whether nothing more comes. */
+  get isClosed(): boolean {
+    return this.end !== undefined;
+  }
+
+  /** Bytes that are held, read or not. */
+  get bytes(): number {
+    return this.allBytes;
   }
 
   /** Resolves when there is room again, or nothing is taken any more. */
   async send(item: T, bytes: number): Promise<void> {
     if (this.end !== undefined) return;
-    if (this.behind >= this.limits.most) {
+    if (this.ahead >= this.limits.most) {
       this.fail(this.limits.onOverflow());
       return;
     }
     this.kept.push({ item, bytes });
+    this.allBytes += bytes;
     this.lastCursor += 1n;
     this.wakeReader();
-    while (this.behind >= this.limits.limit && this.end === undefined) {
+    while (this.ahead >= this.limits.limit && this.end === undefined) {
       await new Promise<void>((resolve) => this.wakeProducers.push(resolve));
     }
   }
@@ -75,9 +86,13 @@ export class ReplayQueue<T> {
     this.finish({ error });
   }
 
-  /** Items after `cursor`, to the end. @throws OUT_OF_RANGE / CURSOR_LOST when they are not kept any more, or were never there. */
-  read(cursor: bigint): AsyncGenerator<T, void, undefined> {
+  /**
+   * Items after `after`, to the end; all of them where it is before the first. @throws OUT_OF_RANGE / CURSOR_LOST when some are not kept any more,
+   * or `after` was never there.
+   */
+  read(after: bigint): AsyncGenerator<T, void, undefined> {
     const firstKept = this.lastCursor - BigInt(this.kept.size) + 1n;
+    const cursor = after < firstKept && !this.hasDropped ? firstKept - 1n : after;
     if (cursor + 1n < firstKept || cursor > this.lastCursor) {
       throw new TroupeError(
         'OUT_OF_RANGE',
@@ -92,8 +107,25 @@ export class ReplayQueue<T> {
     return this.follow(this.reader);
   }
 
+  /** The reader that the last `read` gave, for `detach`. */
+  get currentReader(): number {
+    return this.reader;
+  }
+
+  /** Ends a reader, unless another has taken its place, with ABORTED / TAKEN_OVER: nobody is at its other end. */
+  detach(reader: number): void {
+    if (this.reader !== reader) return;
+    this.reader += 1;
+    this.wakeReader();
+  }
+
   private get behind(): number {
     return Number(this.lastCursor - this.readCursor);
+  }
+
+  /** A reader that goes over something again does not make its producer wait, or fail. */
+  private get ahead(): number {
+    return Number(this.lastCursor - this.seenCursor);
   }
 
   private rewind(cursor: bigint, firstKept: bigint): void {
@@ -121,23 +153,27 @@ export class ReplayQueue<T> {
   private take(): T {
     const entry = this.kept.at(this.kept.size - this.behind) as Entry<T>;
     this.readCursor += 1n;
+    if (this.readCursor > this.seenCursor) this.seenCursor = this.readCursor;
     this.readBytes += entry.bytes;
     while (this.readBytes > this.limits.keepBytes && this.kept.size > this.behind) this.drop();
-    this.release();
+    this.letProducersGo();
     return entry.item;
   }
 
   private drop(): void {
-    this.readBytes -= this.kept.shift()?.bytes ?? 0;
+    const bytes = this.kept.shift()?.bytes ?? 0;
+    this.readBytes -= bytes;
+    this.allBytes -= bytes;
+    this.hasDropped = true;
   }
 
   private finish(end: { readonly error: unknown } | 'closed'): void {
     this.end ??= end;
     this.wakeReader();
-    this.release();
+    this.letProducersGo();
   }
 
-  private release(): void {
+  private letProducersGo(): void {
     const waiting = this.wakeProducers;
     this.wakeProducers = [];
     for (const resolve of waiting) resolve();

@@ -13,7 +13,8 @@ import type { LoadReport } from '../gen/troupe/v1/node.js';
 import { TaskState } from '../gen/troupe/v1/task.js';
 import { decodePayload } from '../rpc/codec/payload.js';
 import { priorityFromMessage } from '../rpc/codec/priority.js';
-import { durationFromMs, msFromDuration } from '../rpc/codec/time.js';
+import { resumeWindowMs } from '../rpc/codec/resume-window.js';
+import { durationFromMs } from '../rpc/codec/time.js';
 import type { AgentHost } from '../runtime/host.js';
 import { notStarted } from '../runtime/refusals.js';
 import type { TaskSink, Turn } from '../runtime/turn.js';
@@ -68,12 +69,17 @@ export class LocalNodeTasks {
     request: RoutedStreamTaskRequest,
     call: TaskCall & { readonly signal: AbortSignal },
   ): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
-    const { task, resumeAfter, resumeWindow, firstCursor } = request;
-    if (resumeAfter !== undefined) return this.streams.resume(task?.id ?? '', resumeAfter, call.signal);
+    const { task, resumeAfter, firstCursor } = request;
+    const taskId = task?.id ?? '';
+    const windowMs = resumeWindowMs(request.resumeWindow);
+    if (taskId === '' && (windowMs > 0 || resumeAfter !== undefined))
+      throw invalidArgument('task.id', 'is required for a stream that can be resumed');
+    if (resumeAfter !== undefined) return this.streams.resume(taskId, resumeAfter, call.signal);
     const stream: TaskStream = {
-      taskId: task?.id ?? '',
+      taskId,
+      attempt: request.attempt || 1,
       firstCursor: firstCursor === 0n ? 1n : firstCursor,
-      resumeWindowMs: resumeWindow === undefined ? 0 : msFromDuration(resumeWindow),
+      resumeWindowMs: windowMs,
       begin: (sink) => this.begin(request, call, sink),
       routed: () => ({
         $case: 'routed',

@@ -11,8 +11,9 @@ const STREAM_BACKLOG = 16;
 const MAX_STREAM_BACKLOG = 256;
 /** Of each stream that can be resumed, so much of what was sent is kept: what two connections can hold, and a margin. */
 const REPLAY_BYTES = 1024 * 1024;
-/** Streams whose work has ended and that wait for a reader to come back; the oldest go first. */
+/** Streams whose work has ended and that wait for a reader to come back, and what they may hold together; the oldest go first. */
 const MAX_ENDED = 1_000;
+const MAX_ENDED_BYTES = 64 * 1024 * 1024;
 /** What a message needs beside its payload. */
 const MESSAGE_BYTES = 64;
 
@@ -21,6 +22,8 @@ type Event = NonNullable<RoutedStreamTaskResponse['event']>;
 /** A task that is streamed, whoever reads it. */
 export interface TaskStream {
   readonly taskId: string;
+  /** Which try of the task this is: a later one takes the place of an earlier one. */
+  readonly attempt: number;
   readonly firstCursor: bigint;
   /** How long it goes on without a reader; 0: not at all. */
   readonly resumeWindowMs: number;
@@ -44,7 +47,7 @@ export class TaskStreams {
 
   /** Begins a task and gives its messages. @throws ALREADY_EXISTS / STREAM_EXISTS, what `begin` throws, or what the agent threw. */
   async *open(stream: TaskStream, signal: AbortSignal): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
-    if (stream.resumeWindowMs > 0 && this.resumable.has(stream.taskId)) throw streamExists(stream.taskId);
+    if (stream.resumeWindowMs > 0) this.makeRoomFor(stream);
     const session = new Session(stream, this.clock, (over) => this.left(over));
     if (stream.resumeWindowMs > 0) this.resumable.set(stream.taskId, session);
     yield* session.read(stream.firstCursor - 1n, signal);
@@ -58,8 +61,9 @@ export class TaskStreams {
   ): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
     const session = this.resumable.get(taskId);
     if (session === undefined) throw unknownStream(taskId);
+    const messages = session.read(afterCursor, signal);
     this.ended.delete(session);
-    yield* session.read(afterCursor, signal);
+    yield* messages;
   }
 
   /** Ends the waits of streams that nobody reads. */
@@ -68,20 +72,40 @@ export class TaskStreams {
     this.resumable.clear();
   }
 
+  /** Whoever begins a task anew has given up the try before. */
+  private makeRoomFor({ taskId, attempt }: TaskStream): void {
+    const before = this.resumable.get(taskId);
+    if (before !== undefined && before.attempt >= attempt) throw streamExists(taskId);
+    before?.close();
+  }
+
   private left(session: Session): void {
     if (session.isOver) {
       if (this.resumable.get(session.taskId) === session) this.resumable.delete(session.taskId);
       this.ended.delete(session);
     } else if (session.hasEnded) {
       this.ended.add(session);
-      const [oldest] = this.ended;
-      if (this.ended.size > MAX_ENDED) oldest?.close();
+      this.trim();
+    }
+  }
+
+  private trim(): void {
+    let bytes = 0;
+    for (const session of this.ended) bytes += session.bytes;
+    for (const session of this.ended) {
+      if (this.ended.size <= MAX_ENDED && bytes <= MAX_ENDED_BYTES) return;
+      bytes -= session.bytes;
+      session.close();
     }
   }
 }
 
+/** How a reader left. */
+type Departure = 'connection lost' | 'cancelled' | 'gone';
+
 class Session {
   readonly taskId: string;
+  readonly attempt: number;
   private readonly queue: ReplayQueue<RoutedStreamTaskResponse>;
   private readonly turn: Turn;
   /** The agent has taken it from its mailbox. */
@@ -94,10 +118,11 @@ class Session {
   constructor(
     private readonly stream: TaskStream,
     private readonly clock: Clock,
-    /** The last reader has left. */
+    /** The last reader has left, or the work of one that nobody reads has ended. */
     private readonly onLeft: (session: Session) => void,
   ) {
     this.taskId = stream.taskId;
+    this.attempt = stream.attempt;
     const keepBytes = stream.resumeWindowMs > 0 ? REPLAY_BYTES : 0;
     this.queue = new ReplayQueue(
       { limit: STREAM_BACKLOG, most: MAX_STREAM_BACKLOG, keepBytes, onOverflow: streamOverflow },
@@ -113,31 +138,52 @@ class Session {
     return this.over;
   }
 
-  /** Its work was begun and is done, and read to the end. */
+  /** Its work was begun and is done. */
   get hasEnded(): boolean {
-    return this.announced && this.queue.isExhausted;
+    return this.announced && this.queue.isClosed;
   }
 
-  async *read(afterCursor: bigint, signal: AbortSignal): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
+  /** What it holds for a reader who comes back. */
+  get bytes(): number {
+    return this.queue.bytes;
+  }
+
+  /** @throws OUT_OF_RANGE / CURSOR_LOST. */
+  read(afterCursor: bigint, signal: AbortSignal): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
     const messages = this.queue.read(afterCursor);
     this.disarm();
     this.readers += 1;
-    let left: 'connection lost' | 'gone' = 'gone';
+    return this.pass(messages, this.queue.currentReader, signal);
+  }
+
+  private async *pass(
+    messages: AsyncGenerator<RoutedStreamTaskResponse, void, undefined>,
+    reader: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
+    let how: Departure = 'gone';
+    let wake: () => void = () => undefined;
+    const departed = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
     const onAbort = () => {
-      if (isConnectionLost(signal)) left = 'connection lost';
-      else this.turn.cancel(signal.reason instanceof TroupeError ? signal.reason : cancelled());
+      how = isConnectionLost(signal) ? 'connection lost' : 'cancelled';
+      if (how === 'cancelled') this.turn.cancel(signal.reason instanceof TroupeError ? signal.reason : cancelled());
+      // A reader that waits for the next message would not leave before that comes.
+      this.queue.detach(reader);
+      wake();
     };
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
     try {
       // Until the agent takes it from its mailbox, the task can be refused as one that has not started.
-      await Promise.race([this.begun, this.turn.result]);
+      await Promise.race([this.begun, this.turn.result, departed]);
       yield* messages;
     } finally {
       signal.removeEventListener('abort', onAbort);
       this.readers -= 1;
       // Another reader may have come meanwhile.
-      if (this.readers === 0) this.leave(left);
+      if (this.readers === 0) this.leave(how);
     }
   }
 
@@ -149,10 +195,11 @@ class Session {
     this.onLeft(this);
   }
 
-  private leave(how: 'connection lost' | 'gone'): void {
+  private leave(how: Departure): void {
     const { resumeWindowMs } = this.stream;
     // Who has read to the end may not have received all of it: their connection may break after that.
-    if (resumeWindowMs > 0 && (how === 'connection lost' || this.hasEnded)) {
+    const mayComeBack = how === 'connection lost' || (how === 'gone' && this.hasEnded);
+    if (resumeWindowMs > 0 && mayComeBack) {
       this.disarm = this.clock.after(resumeWindowMs, () => this.close());
       this.onLeft(this);
     } else this.close();
@@ -183,6 +230,7 @@ class Session {
     } catch (error) {
       queue.fail(error);
     }
+    if (this.readers === 0 && !this.over) this.onLeft(this);
   }
 
   /** The first message, before any other. */

@@ -27,7 +27,7 @@ describe('ReplayQueue', () => {
     const got: string[] = [];
     for await (const item of queue.read(0n)) got.push(item);
     expect(got).toEqual(['a', 'b']);
-    expect(queue.isExhausted).toBe(true);
+    expect(queue.isClosed).toBe(true);
     await queue.send('late', 1);
     expect(queue.nextCursor).toBe(3n);
   });
@@ -84,6 +84,43 @@ describe('ReplayQueue', () => {
     await take(reader, 3);
     await producing;
     expect(sent).toBe(4);
+  });
+
+  it('does not take a reader that goes over something again for one that is behind', async () => {
+    const queue = queueOf(10_000, 2, 4);
+    const produce = async () => {
+      for (let n = 1; n <= 20; n++) await queue.send(`item ${n}`, 1);
+    };
+    const producing = produce();
+    await take(queue.read(0n), 15);
+    const again = queue.read(3n);
+    expect(await take(again, 17)).toHaveLength(17);
+    await producing;
+    expect(queue.isClosed).toBe(false);
+  });
+
+  it('gives everything to one who has seen nothing, whatever the first number is', async () => {
+    const queue = new ReplayQueue<string>({ limit: 4, most: 8, keepBytes: 2, onOverflow: overflow }, 7n);
+    void queue.send('a', 1);
+    void queue.send('b', 1);
+    expect(await take(queue.read(0n), 2)).toEqual(['a', 'b']);
+    expect(await take(queue.read(0n), 2)).toEqual(['a', 'b']);
+    void queue.send('c', 1);
+    await take(queue.read(8n), 1);
+    expect(() => queue.read(0n)).toThrow('there are 8 to 9');
+  });
+
+  it('ends a reader that waits when its other end has gone, and tells how much it holds', async () => {
+    const queue = queueOf(100);
+    void queue.send('a', 5);
+    const reader = queue.read(0n);
+    await reader.next();
+    const waiting = expect(reader.next()).rejects.toMatchObject({ reason: 'TAKEN_OVER' });
+    queue.detach(queue.currentReader);
+    queue.detach(0);
+    await waiting;
+    expect(queue.bytes).toBe(5);
+    expect(await take(queue.read(0n), 1)).toEqual(['a']);
   });
 
   it('fails when a producer that does not wait gets too far ahead', async () => {

@@ -59,10 +59,11 @@ class Work {
     this.finish(EMPTY_PAYLOAD);
   }
 
-  open(resumeWindowMs = WINDOW_MS, firstCursor = 2n) {
+  open(resumeWindowMs = WINDOW_MS, firstCursor = 2n, attempt = 1) {
     const controller = new AbortController();
     const stream: TaskStream = {
       taskId: this.id,
+      attempt,
       firstCursor,
       resumeWindowMs,
       begin: (sink) => {
@@ -95,10 +96,11 @@ function reader(messages: AsyncGenerator<RoutedStreamTaskResponse>, controller: 
       for (let n = 0; n < count; n++) taken.push(await next());
       return taken;
     },
-    /** As the server does when its peer has gone. */
+    /** As the server does when its peer has gone: it does not wait. */
     leave: async (error: TroupeError) => {
       controller.abort(error);
-      await messages.return(undefined);
+      void messages.return(undefined).catch(() => undefined);
+      await settle();
     },
   };
 }
@@ -171,6 +173,66 @@ describe('a streamed task', () => {
     expect(work.isCalledOff).toBe(false);
     work.end();
     expect(await second.take(2)).toEqual(['6 result', 'end']);
+  });
+
+  it('is called off when nobody comes back, also while its agent says nothing', async () => {
+    const work = new Work();
+    const stream = work.open();
+    const first = stream.next();
+    await settle();
+    work.begin();
+    await first;
+    const waiting = stream.next().catch(() => undefined);
+    await stream.leave(LOST);
+    await waiting;
+    await clock.advance(WINDOW_MS - 1);
+    expect(work.isCalledOff).toBe(false);
+    await clock.advance(1);
+    expect(work.isCalledOff).toBe(true);
+  });
+
+  it('that waits in the mailbox goes on for a reader who comes back', async () => {
+    const work = new Work();
+    const stream = work.open();
+    const first = stream.next().catch(() => undefined);
+    await settle();
+    await stream.leave(LOST);
+    await first;
+    const again = resume('task-1', 1n);
+    const next = again.next();
+    work.begin();
+    expect(await next).toBe('2 routed');
+    await again.leave(CANCELLED);
+  });
+
+  it('that is begun anew takes the place of an earlier try, and no other', async () => {
+    const work = new Work();
+    const stream = work.open();
+    const first = stream.next();
+    await settle();
+    work.begin();
+    await first;
+    await stream.leave(LOST);
+    const second = new Work();
+    const anew = second.open(WINDOW_MS, 3n, 2);
+    const next = anew.next();
+    await settle();
+    expect(work.isCalledOff).toBe(true);
+    second.begin();
+    expect(await next).toBe('3 routed');
+    await expect(new Work().open(WINDOW_MS, 3n, 2).next()).rejects.toMatchObject({ reason: 'STREAM_EXISTS' });
+    await anew.leave(CANCELLED);
+  });
+
+  it('whose reader cancels leaves its id free', async () => {
+    const work = new Work();
+    const stream = work.open();
+    const first = stream.next();
+    await settle();
+    work.begin();
+    await first;
+    await stream.leave(CANCELLED);
+    await expect(resume('task-1', 2n).next()).rejects.toMatchObject({ reason: 'UNKNOWN_STREAM' });
   });
 
   it('is called off when nobody comes back', async () => {
