@@ -2,6 +2,12 @@ import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
 import type { Call } from '../rpc/call.js';
 
+export interface StreamReaderDeps {
+  readonly clock: Clock;
+  /** The caller's connection was lost: nobody reads, but somebody may come back. */
+  readonly onLost?: () => void;
+}
+
 /**
  * The reader's end of a stream: a caller that cancels, or whose deadline passes, ends the agent's work at once. Where only its connection was
  * lost the stream from the node is held, unread, for a while: who comes back takes it over there.
@@ -11,18 +17,19 @@ export class StreamReader {
   private events: AsyncIterator<unknown> | undefined;
   private over = false;
   private lost = false;
+  private disarm: () => void = () => undefined;
 
-  constructor(
-    private readonly deps: { readonly clock: Clock },
-    private readonly windowMs: number,
-    call: Call,
-  ) {
+  constructor({ clock, onLost }: StreamReaderDeps, windowMs: number, call: Call) {
     call.onCancel((error) => {
-      if (isLost(error, windowMs)) this.lost = true;
-      else this.controller.abort(error);
+      if (!isLost(error, windowMs)) return this.controller.abort(error);
+      this.lost = true;
+      // From now on, not from when the next message comes.
+      if (!this.over) this.disarm = clock.after(windowMs, () => void this.end());
+      onLost?.();
     });
   }
 
+  /** Aborts when nobody will read any more. */
   get signal(): AbortSignal {
     return this.controller.signal;
   }
@@ -35,13 +42,12 @@ export class StreamReader {
   /** The stream from the node has ended. */
   ended(): void {
     this.over = true;
+    this.disarm();
   }
 
   /** Nobody reads any more. */
   async leave(): Promise<void> {
-    if (this.over) return;
-    if (this.lost) this.deps.clock.after(this.windowMs, () => void this.end());
-    else await this.end();
+    if (!this.over && !this.lost) await this.end();
   }
 
   private async end(): Promise<void> {

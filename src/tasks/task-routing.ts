@@ -54,19 +54,19 @@ export async function withFallbacks<T>(
   deps: TasksDeps,
   order: TaskOrder,
   context: OrderContext,
-  send: (order: TaskOrder) => Promise<T>,
+  send: (order: TaskOrder, fallback: string) => Promise<T>,
 ): Promise<Degraded<T> | undefined> {
-  const admitted = (each: TaskOrder) => {
+  const admitted = (each: TaskOrder, fallback: string) => {
     deps.admission.admitTask(each.route.capabilities);
-    return send(each);
+    return send(each, fallback);
   };
   try {
-    return { value: await admitted(order), fallback: '' };
+    return { value: await admitted(order, ''), fallback: '' };
   } catch (error) {
     if (!wasNotTaken(error)) throw error;
     for (const fallback of order.fallbacks) {
       try {
-        return { value: await admitted(orderFallback(order, fallback, context)), fallback };
+        return { value: await admitted(orderFallback(order, fallback, context), fallback), fallback };
       } catch (again) {
         if (!wasNotTaken(again)) throw again;
       }

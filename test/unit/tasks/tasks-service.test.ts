@@ -22,7 +22,7 @@ import { Admission } from '../../../src/upstream/admission.js';
 import { NO_POLICY, parseRoutingPolicy, type RoutingPolicy } from '../../../src/upstream/routing-policy.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { seededRandom } from '../../support/seeded-random.js';
-import { agentOf } from '../discovery/instances.js';
+import { agentOf, nodeOf } from '../discovery/instances.js';
 import { callOf } from '../registry/registry-rig.js';
 import { RouterRig } from '../upstream/rig.js';
 
@@ -40,6 +40,7 @@ interface Asked {
 /** Agents that do what the test says: one step for each try. */
 class ScriptedExecutor implements TaskExecutor {
   readonly asked: Asked[] = [];
+  readonly requests: Parameters<TaskExecutor['stream']>[1][] = [];
   cancelled = 0;
   left = 0;
   answers: ((request: RoutedExecuteTaskRequest) => Promise<RoutedExecuteTaskResponse>)[] = [];
@@ -57,6 +58,7 @@ class ScriptedExecutor implements TaskExecutor {
   };
 
   async *stream(...[_target, request, options]: Parameters<TaskExecutor['stream']>): AsyncGenerator<RoutedStreamTaskResponse> {
+    this.requests.push(request);
     this.note(request, options);
     try {
       const script = this.streams.shift();
@@ -125,6 +127,12 @@ const routedEvent = (agentId: string): RoutedStreamTaskResponse => ({
 const chunk = (sequence: bigint): RoutedStreamTaskResponse => ({
   event: { $case: 'chunk', value: { sequence, payload: Buffer.alloc(0) } },
   cursor: 0n,
+  load: undefined,
+});
+
+const result = (cursor: bigint): RoutedStreamTaskResponse => ({
+  event: { $case: 'result', value: RoutedTaskResult.fromPartial({ agentId: 'b' }) },
+  cursor,
   load: undefined,
 });
 
@@ -355,9 +363,10 @@ describe('Tasks.RunStream', () => {
       refuse,
       async function* () {
         yield routedEvent('b');
+        yield result(3n);
       },
     ];
-    expect(await kinds(open(service, calling().call))).toEqual(['1 accepted', '2 routed']);
+    expect(await kinds(open(service, calling().call))).toEqual(['1 accepted', '2 routed', '3 result']);
     expect(executor.asked.map(({ attempt }) => attempt)).toEqual([1, 2]);
   });
 
@@ -415,12 +424,6 @@ describe('Tasks.RunStream', () => {
     expect(executor.left).toBe(1);
   });
 
-  const result = (cursor: bigint): RoutedStreamTaskResponse => ({
-    event: { $case: 'result', value: RoutedTaskResult.fromPartial({ agentId: 'b' }) },
-    cursor,
-    load: undefined,
-  });
-
   it('begins anew elsewhere when its node is lost before the first chunk, if it is idempotent', async () => {
     const { service, executor } = serviceOf('a', 'b');
     executor.streams = [
@@ -470,6 +473,142 @@ describe('Tasks.RunStream', () => {
       await kinds(open(service, calling().call)).catch(() => undefined);
     }
     expect(rig.transitions.filter((each) => each.endsWith('healthy > ejected'))).toHaveLength(2);
+  });
+
+  const CONNECTION_LOST = new TroupeError('CANCELLED', 'CONNECTION_LOST', 'lost');
+  const DROPPED = new TroupeError('UNAVAILABLE', 'UNAVAILABLE', 'Connection dropped');
+  const resumable = (more: object = {}, windowMs = 5_000) =>
+    RoutedRunStreamRequest.fromPartial({
+      task: { id: 'task-1', requiredCapabilities: ['work'], ...more },
+      resumeWindow: durationFromMs(windowMs),
+    });
+  const stream = (service: ReturnType<typeof serviceOf>['service'], request: RoutedRunStreamRequest, call = calling().call) =>
+    service.runStream(request, call)[Symbol.asyncIterator]() as AsyncIterator<RoutedRunStreamResponse>;
+  const cluster = () => serviceWith([nodeOf('node-1'), agentOf('a', ['work'])], NO_POLICY);
+
+  /** A stream of an agent that says nothing more after it began. */
+  const silent = (seen: AbortSignal[]) =>
+    async function* (signal: AbortSignal) {
+      seen.push(signal);
+      yield routedEvent('a');
+      await new Promise<void>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    };
+
+  it("of a silent agent is held from when the connection was lost, as nobody's load any more", async () => {
+    const { service, executor, clock } = cluster();
+    const seen: AbortSignal[] = [];
+    executor.streams = [silent(seen)];
+    const { call, cancel } = calling({}, CONNECTION_LOST);
+    const events = stream(service, resumable(), call);
+    await events.next();
+    await events.next();
+    const waiting = events.next().catch(() => undefined);
+    await settle();
+    cancel();
+    // As the server does it: without waiting.
+    void events.return?.().catch(() => undefined);
+    await settle();
+    expect(rig.target('a').load.inFlight).toBe(0);
+    await clock.advance(4_999);
+    expect(seen[0]?.aborted).toBe(false);
+    await clock.advance(1);
+    expect(seen[0]?.aborted).toBe(true);
+    await waiting;
+  });
+
+  it('goes on at its node when only the connection to it broke', async () => {
+    const { service, executor } = cluster();
+    executor.streams = [
+      async function* () {
+        yield { ...routedEvent('a'), cursor: 2n };
+        yield { ...chunk(1n), cursor: 3n };
+        throw DROPPED;
+      },
+      async function* () {
+        yield { ...chunk(2n), cursor: 4n };
+        yield result(5n);
+      },
+    ];
+    expect(await kinds(stream(service, resumable()))).toEqual(['1 accepted', '2 routed', '3 chunk', '4 chunk', '5 result']);
+    expect(executor.requests[1]).toMatchObject({ task: { id: 'task-1', agentId: '' }, resumeAfter: 3n });
+  });
+
+  it('begins anew where its node does not know it any more, if that does no harm', async () => {
+    const unknown = () => {
+      throw new TroupeError('NOT_FOUND', 'UNKNOWN_STREAM', 'gone');
+    };
+    const broken = async function* () {
+      yield { ...routedEvent('a'), cursor: 2n };
+      throw DROPPED;
+    };
+    const again = async function* () {
+      yield { ...routedEvent('a'), cursor: 3n };
+      yield result(4n);
+    };
+    const { service, executor } = cluster();
+    executor.streams = [broken, unknown, again];
+    expect(await kinds(stream(service, resumable({ idempotent: true })))).toEqual([
+      '1 accepted',
+      '2 routed',
+      '3 routed',
+      '4 result',
+    ]);
+    executor.streams = [broken, unknown];
+    await expect(kinds(stream(service, resumable()))).rejects.toMatchObject({ reason: 'OUTCOME_UNKNOWN' });
+  });
+
+  it('that ends without a result has failed', async () => {
+    const { service, executor } = serviceOf('a');
+    executor.streams = [
+      async function* () {
+        yield routedEvent('a');
+      },
+    ];
+    await expect(kinds(open(service, calling().call))).rejects.toMatchObject({ code: 'INTERNAL', reason: 'NO_RESULT' });
+  });
+
+  it('is found by who took it also before an agent has begun, and tells all to who has seen nothing', async () => {
+    const { service, executor } = cluster();
+    executor.streams = [
+      async function* (signal) {
+        await new Promise<void>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+        yield routedEvent('a');
+      },
+      async function* () {
+        yield { ...routedEvent('a'), cursor: 2n };
+        yield result(3n);
+      },
+    ];
+    const { call, cancel } = calling({}, CONNECTION_LOST);
+    const events = stream(service, resumable(), call);
+    await events.next();
+    const waiting = events.next().catch(() => undefined);
+    await settle();
+    cancel();
+    const resume = RoutedRunStreamRequest.fromPartial({ resume: { taskId: 'task-1' } });
+    expect(await kinds(stream(service, resume))).toEqual(['1 accepted', '2 routed', '3 result']);
+    await rig.clock.advance(5_000);
+    await waiting;
+  });
+
+  it('that is resumed is held for the window that its new reader asks for', async () => {
+    const { service, executor, clock } = cluster();
+    const seen: AbortSignal[] = [];
+    executor.streams = [silent(seen)];
+    const { call, cancel } = calling({}, CONNECTION_LOST);
+    const request = RoutedRunStreamRequest.fromPartial({
+      resume: { taskId: 'task-1', nodeId: 'node-1', afterCursor: 1n },
+      resumeWindow: durationFromMs(2_000),
+    });
+    const events = stream(service, request, call);
+    await events.next();
+    const waiting = events.next().catch(() => undefined);
+    cancel();
+    await clock.advance(1_999);
+    expect(seen[0]?.aborted).toBe(false);
+    await clock.advance(1);
+    expect(seen[0]?.aborted).toBe(true);
+    await waiting;
   });
 
   it('is held for a caller whose connection was lost, and called off when its window has passed', async () => {
