@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Channel } from '@grpc/grpc-js';
 import type { Client } from 'nice-grpc';
 import { checkManifest, type ManifestInput } from '../agent/manifest.js';
@@ -63,6 +64,8 @@ export class TroupeClient {
     readonly address: string,
     { timeoutMs = DEFAULT_TIMEOUT_MS }: ConnectOptions = {},
   ) {
+    // Every stream and control call that is under way listens.
+    setMaxListeners(0, this.closing.signal);
     this.channel = openChannel(address);
     this.raw = new RawClient(this.channel);
     this.registry = createClient(RegistryDefinition, this.channel);
@@ -112,7 +115,7 @@ export class TroupeClient {
         this.events(
           from === undefined
             ? { task, resumeWindow, resume: undefined }
-            : { task: undefined, resumeWindow: undefined, resume: { taskId: id, ...from } },
+            : { task: undefined, resumeWindow, resume: { taskId: id, ...from } },
           call,
         ),
       ready: () => this.ready(),

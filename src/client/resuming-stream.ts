@@ -27,9 +27,10 @@ const NEVER = new AbortController().signal;
 
 /**
  * The events of a streamed task, through lost connections: each event once, in order. A stream that cannot be gone on with begins anew
- * where that is certain to do no harm. @throws TroupeError: what the task ended with, or ABORTED / OUTCOME_UNKNOWN.
+ * where that is certain to do no harm; its events are numbered anew then. @throws TroupeError: what the task ended with, or ABORTED / OUTCOME_UNKNOWN.
  */
 export async function* resuming(stream: ResumingStream): AsyncGenerator<TaskEvent, void, undefined> {
+  const trouble = new Trouble(stream);
   let from: ResumePoint | undefined;
   let nodeId = '';
   let hasChunks = false;
@@ -37,6 +38,7 @@ export async function* resuming(stream: ResumingStream): AsyncGenerator<TaskEven
   for (;;) {
     try {
       for await (const event of stream.open(from)) {
+        trouble.isOver();
         isOpen = true;
         if (event.kind === 'routed') nodeId = event.nodeId;
         if (event.kind === 'chunk') hasChunks = true;
@@ -44,7 +46,7 @@ export async function* resuming(stream: ResumingStream): AsyncGenerator<TaskEven
         yield event;
         if (event.kind === 'result') return;
       }
-      return;
+      throw new TroupeError('INTERNAL', 'NO_RESULT', 'the stream of the task ended without a result');
     } catch (error) {
       const lost = whatBroke(error, stream, isOpen);
       if (lost === 'over') throw error;
@@ -53,7 +55,35 @@ export async function* resuming(stream: ResumingStream): AsyncGenerator<TaskEven
         from = undefined;
         isOpen = false;
       }
-      await reconnect(stream, error);
+      await trouble.goesOn(error as TroupeError);
+    }
+  }
+}
+
+/** How long nothing has come: whether the address is not reached, or is, and nothing comes of it. */
+class Trouble {
+  private sinceMs: number | undefined;
+  private failures = 0;
+
+  constructor(private readonly stream: ResumingStream) {}
+
+  isOver(): void {
+    this.sinceMs = undefined;
+    this.failures = 0;
+  }
+
+  /** Waits for the address, with backoff. @throws ABORTED / OUTCOME_UNKNOWN when the window has passed. */
+  async goesOn(cause: TroupeError): Promise<void> {
+    const { ready, windowMs, signal } = this.stream;
+    this.sinceMs ??= systemClock.monotonicMs();
+    for (let isReached = false; !isReached; ) {
+      if (systemClock.monotonicMs() - this.sinceMs > windowMs) throw outcomeUnknown(cause);
+      this.failures += 1;
+      await delay(backoffMs(this.failures, BACKOFF, systemRandom), signal ?? NEVER);
+      isReached = await ready().then(
+        () => true,
+        () => false,
+      );
     }
   }
 }
@@ -68,19 +98,6 @@ function whatBroke(error: unknown, { windowMs, signal }: ResumingStream, isOpen:
 }
 
 const BROKEN = new Set(['UNAVAILABLE', 'INTERNAL', 'UNKNOWN', 'CANCELLED']);
-
-async function reconnect({ ready, windowMs, signal }: ResumingStream, cause: unknown): Promise<void> {
-  const untilMs = systemClock.monotonicMs() + windowMs;
-  for (let failures = 1; ; failures++) {
-    await delay(backoffMs(failures, BACKOFF, systemRandom), signal ?? NEVER);
-    try {
-      return await ready();
-    } catch (error) {
-      if (systemClock.monotonicMs() >= untilMs)
-        throw outcomeUnknown(cause instanceof TroupeError ? cause : (error as TroupeError));
-    }
-  }
-}
 
 function outcomeUnknown(cause: TroupeError): TroupeError {
   return new TroupeError(

@@ -147,7 +147,10 @@ export class NodeTaskExecutor implements TaskExecutor {
     }
     const calls = watching;
     calls.add(onLost);
-    return () => calls.delete(onLost);
+    return () => {
+      calls.delete(onLost);
+      if (calls.size === 0 && this.underWay.get(nodeId) === calls) this.underWay.delete(nodeId);
+    };
   }
 
   private left({ id, endpoint, status }: Instance): void {

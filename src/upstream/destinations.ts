@@ -54,15 +54,24 @@ const PANIC_BELOW = 0.5;
 export class Destinations {
   /** By capabilities, then by strategy: the name of a single capability is found faster than a key made of both. */
   private destinations = new Map<string, Map<StrategyName, Known>>();
-  /** Of tasks for one agent. */
-  readonly ownRetries: RetryBudget;
+  /** Of tasks that name their agent, by agent. */
+  private ownRetries = new Map<string, RetryBudget>();
 
-  constructor(private readonly deps: DestinationsDeps) {
-    this.ownRetries = new RetryBudget(DEFAULT_RETRY_BUDGET, deps.clock);
-  }
+  constructor(private readonly deps: DestinationsDeps) {}
 
   agent(agentId: string): Target | undefined {
     return this.deps.view.catalog.get({ service: AGENT_SERVICE, id: agentId });
+  }
+
+  /** Of the tasks for one agent. */
+  retriesOf(agentId: string): RetryBudget {
+    let budget = this.ownRetries.get(agentId);
+    if (budget === undefined) {
+      if (this.ownRetries.size >= MAX_DESTINATIONS) this.ownRetries = new Map();
+      budget = new RetryBudget(DEFAULT_RETRY_BUDGET, this.deps.clock);
+      if (this.agent(agentId) !== undefined) this.ownRetries.set(agentId, budget);
+    }
+    return budget;
   }
 
   /** Where a task goes that needs all of `given`. */
@@ -113,7 +122,8 @@ export class Destinations {
       keepUntilMs: endedAtMs + (endedAtMs - startedAtMs) * (BUILD_SHARE - 1),
       memory,
     };
-    this.keep(destination, keyOf(capabilities), strategy);
+    // What nobody offers is not kept: names that callers make up must not drive out the others.
+    if (members.length > 0 || before !== undefined) this.keep(destination, keyOf(capabilities), strategy);
     return destination;
   }
 

@@ -23,7 +23,7 @@ export class Selector {
   ) {}
 
   budgetOf({ agentId, capabilities, strategy }: RouteRequest): RetryBudget {
-    return agentId === '' ? this.destinations.resolve(capabilities, strategy).retries : this.destinations.ownRetries;
+    return agentId === '' ? this.destinations.resolve(capabilities, strategy).retries : this.destinations.retriesOf(agentId);
   }
 
   /**

@@ -72,6 +72,12 @@ describe('a stream whose connection breaks', () => {
     });
   });
 
+  it('ends with OUTCOME_UNKNOWN when its address is reached again and again, and nothing comes of it', async () => {
+    const { read, opened } = script([event(1n, 'accepted'), DROPPED], ...Array.from({ length: 1_000 }, () => [DROPPED]));
+    await expect(read({ windowMs: 300 })).rejects.toMatchObject({ code: 'ABORTED', reason: 'OUTCOME_UNKNOWN' });
+    expect(opened.length).toBeLessThan(30);
+  });
+
   it('ends with OUTCOME_UNKNOWN when nobody knows it any more, or begins anew where it is idempotent and gave nothing yet', async () => {
     const streams = () =>
       script(
@@ -103,6 +109,10 @@ describe('a stream that ends', () => {
     const { read, opened } = script([event(1n, 'accepted'), error]);
     await expect(read()).rejects.toBe(error);
     expect(opened).toHaveLength(1);
+  });
+
+  it('without a result has failed', async () => {
+    await expect(script([event(1n, 'accepted')]).read()).rejects.toMatchObject({ code: 'INTERNAL', reason: 'NO_RESULT' });
   });
 
   it('before its first event, without a window, or by its caller, is not opened again', async () => {

@@ -78,7 +78,7 @@ export enum HealthState {
   HEALTH_STATE_EJECTED = 5,
   /** HEALTH_STATE_CIRCUIT_OPEN - Its circuit is open, at this router or at its node: gets no work. */
   HEALTH_STATE_CIRCUIT_OPEN = 6,
-  /** HEALTH_STATE_PROBATION - Its circuit is half-open: gets a few calls, to see how it is. */
+  /** HEALTH_STATE_PROBATION - Its circuit may close again: a few calls get through to it, to see how it is. */
   HEALTH_STATE_PROBATION = 7,
   /** HEALTH_STATE_DRAINING - Finishes what it has, and gets nothing new. */
   HEALTH_STATE_DRAINING = 8,

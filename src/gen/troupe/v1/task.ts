@@ -214,7 +214,8 @@ export interface RetryPolicy {
     | undefined;
   /**
    * For idempotent tasks: a second agent is asked as well when the first has not answered after this, and so on up to `max_attempts`; the first
-   * answer counts, the others are called off. 1 ms to 1 h; not hedged when not given. Not for streams.
+   * answer counts, the others are called off. Each agent is asked once: there are no pauses after which all are asked again. 1 ms to 1 h; not hedged when
+   * not given. Not for streams.
    */
   hedgingDelay: Duration | undefined;
 }

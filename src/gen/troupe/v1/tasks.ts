@@ -31,7 +31,7 @@ export interface RunStreamRequest {
   task:
     | Task
     | undefined;
-  /** How long the work goes on without a reader after the connection was lost, at most 5 min; not at all when not given. */
+  /** How long the work goes on without a reader after the connection of this call was lost, at most 5 min; not at all when not given. Also with `resume`. */
   resumeWindow:
     | Duration
     | undefined;
@@ -45,7 +45,7 @@ export interface StreamResume {
   taskId: string;
   /** The node that the last `routed` event named. Empty where none came: then only the router that took the task can find it. */
   nodeId: string;
-  /** `cursor` of the last event that the caller has; 0: none. */
+  /** `cursor` of the last event that the caller has; 0: none, so that all come that are kept. */
   afterCursor: bigint;
 }
 
