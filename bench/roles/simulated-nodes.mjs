@@ -12,6 +12,7 @@ const POLL_MS = 250;
 const { Membership } = await import('../../dist/src/discovery/membership.js');
 const { RegistrySession } = await import('../../dist/src/discovery/registry-session.js');
 const { RawClient } = await import('../../dist/src/rpc/raw-client.js');
+const { oneChannel } = await import('../../dist/src/rpc/renewed-channel.js');
 const { WatchRequest } = await import('../../dist/src/gen/troupe/v1/registry.js');
 const { InstanceStatus } = await import('../../dist/src/gen/troupe/v1/instance.js');
 const { systemClock } = await import('../../dist/src/core/clock.js');
@@ -87,7 +88,7 @@ function countRenewals() {
 
 async function drainWatch({ session }, fromRevision) {
   const request = Buffer.from(WatchRequest.encode(WatchRequest.fromPartial({ fromRevision })).finish());
-  const call = new RawClient(session.channel).serverStream('/troupe.v1.Registry/Watch', request, {
+  const call = new RawClient(oneChannel(session.channel)).serverStream('/troupe.v1.Registry/Watch', request, {
     deadlineMs: Number.POSITIVE_INFINITY,
     signal: stopping.signal,
   });

@@ -5,6 +5,7 @@ import { quantile } from '../lib/stats.mjs';
 
 const { RegistrySession } = await import('../../dist/src/discovery/registry-session.js');
 const { RawClient } = await import('../../dist/src/rpc/raw-client.js');
+const { oneChannel } = await import('../../dist/src/rpc/renewed-channel.js');
 const { WatchRequest, WatchResponse } = await import('../../dist/src/gen/troupe/v1/registry.js');
 const { InstanceStatus } = await import('../../dist/src/gen/troupe/v1/instance.js');
 const { durationFromMs } = await import('../../dist/src/rpc/codec/time.js');
@@ -20,7 +21,7 @@ setMaxListeners(0, stopping.signal);
 
 async function* watchFrom(session, fromRevision) {
   const request = Buffer.from(WatchRequest.encode(WatchRequest.fromPartial({ fromRevision })).finish());
-  yield* new RawClient(session.channel).serverStream('/troupe.v1.Registry/Watch', request, {
+  yield* new RawClient(oneChannel(session.channel)).serverStream('/troupe.v1.Registry/Watch', request, {
     deadlineMs: Number.POSITIVE_INFINITY,
     signal: stopping.signal,
   });

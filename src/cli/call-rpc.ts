@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { messageOf, TroupeError } from '../core/errors.js';
 import { connected, openChannel } from '../rpc/channels.js';
 import { RawClient } from '../rpc/raw-client.js';
+import { oneChannel } from '../rpc/renewed-channel.js';
 import { addressOf, type ClusterOptions, interruptible } from './cluster.js';
 import { paintFor } from './colours.js';
 import { type Descriptors, descriptorsFrom, resolveService } from './descriptors.js';
@@ -37,7 +38,12 @@ export async function callRpc(io: CliIo, command: Command, target: string | unde
     const { service, types } = await descriptors.service(await resolveService(descriptors, serviceName));
     const method = service.methods.find(({ name }) => name === methodName);
     if (method === undefined) throw noMethod(methodName, service.typeName, service.methods);
-    await call(io, new RawClient(channel), { command, method, types, request: encode(command, method, types, request) });
+    await call(io, new RawClient(oneChannel(channel)), {
+      command,
+      method,
+      types,
+      request: encode(command, method, types, request),
+    });
   });
 }
 

@@ -22,6 +22,7 @@ import { manifestToMessage } from '../rpc/codec/manifest.js';
 import { durationFromMs } from '../rpc/codec/time.js';
 import { encodeMessage } from '../rpc/encode.js';
 import { type RawCallOptions, RawClient } from '../rpc/raw-client.js';
+import { RenewedChannel } from '../rpc/renewed-channel.js';
 import { readEvent, type TaskEvent, TaskResult } from './result.js';
 import { resuming } from './resuming-stream.js';
 import { type RunOptions, type RunStreamOptions, routedTask } from './run-options.js';
@@ -53,8 +54,11 @@ interface ControlOptions extends TimeoutOption {
  * of the contract, and UNAVAILABLE / NOT_CONNECTED when nobody answers at the address.
  */
 export class TroupeClient {
-  private readonly channel: Channel;
+  /** Of tasks. */
+  private readonly channels: RenewedChannel;
   private readonly raw: RawClient;
+  /** Of control calls, connected by the first. */
+  private readonly channel: Channel;
   private readonly registry: Client<typeof RegistryDefinition, TimeoutOption>;
   private readonly node: Client<typeof NodeDefinition, TimeoutOption>;
   private readonly timeoutMs: number;
@@ -66,8 +70,9 @@ export class TroupeClient {
   ) {
     // Every stream and control call that is under way listens.
     setMaxListeners(0, this.closing.signal);
+    this.channels = new RenewedChannel(() => openChannel(address));
+    this.raw = new RawClient(this.channels);
     this.channel = openChannel(address);
-    this.raw = new RawClient(this.channel);
     this.registry = createClient(RegistryDefinition, this.channel);
     this.node = createClient(NodeDefinition, this.channel);
     this.timeoutMs = timeoutMs;
@@ -75,7 +80,7 @@ export class TroupeClient {
 
   /** Resolves when the address answers. @throws UNAVAILABLE / NOT_CONNECTED. */
   async ready(timeoutMs = CONNECT_TIMEOUT_MS): Promise<void> {
-    if (!isConnected(this.channel)) await connected(this.channel, this.address, timeoutMs);
+    await this.reached(this.channels.channel, timeoutMs);
   }
 
   /** Runs a task on any agent that has all of `capabilities`, and waits for its result. */
@@ -107,7 +112,7 @@ export class TroupeClient {
     const { signal, idempotent = false, resumeWindowMs = DEFAULT_RESUME_WINDOW_MS } = options;
     const id = options.id ?? newId<TaskId>('task', systemRandom);
     const task = routedTask(capabilities, input, { ...options, id });
-    const call = { ...callOptions(options), signal };
+    const call = { ...callOptions(options), graceMs: DEADLINE_GRACE_MS, signal };
     const resumeWindow = resumeWindowMs === 0 ? undefined : durationFromMs(resumeWindowMs);
     await this.ready();
     yield* resuming({
@@ -158,7 +163,7 @@ export class TroupeClient {
 
   /** What a router (the process at the address, or `nodeId`) makes of nodes and agents: all that are not healthy, then every transition. */
   async *watchHealth(nodeId = '', signal?: AbortSignal): AsyncGenerator<WatchHealthResponse, void, undefined> {
-    await this.ready();
+    await this.reached(this.channel);
     yield* this.node.watchHealth(
       { nodeId },
       { signal: signal === undefined ? this.closing.signal : AbortSignal.any([signal, this.closing.signal]) },
@@ -199,6 +204,7 @@ export class TroupeClient {
   /** Ends the connection; calls under way end with CANCELLED. */
   close(): void {
     this.closing.abort(new TroupeError('CANCELLED', 'CLIENT_CLOSED', 'the client was closed'));
+    this.channels.close();
     this.channel.close();
   }
 
@@ -209,15 +215,27 @@ export class TroupeClient {
     const bytes = encodeMessage(RoutedRunStreamRequest, request);
     // A closed client must say that nobody reads any more: a connection that just ends is one that somebody comes back to.
     const signal = options.signal === undefined ? this.closing.signal : AbortSignal.any([options.signal, this.closing.signal]);
-    for await (const response of this.raw.serverStream('/troupe.v1.Tasks/RunStream', bytes, { ...options, signal })) {
-      const event = readEvent(RoutedRunStreamResponse.decode(response).event);
-      if (event !== undefined) yield event;
+    // Told when the call has ended: a loop that is left after it would cancel the call, which costs the connection one of the resets it has.
+    let result: TaskEvent | undefined;
+    try {
+      for await (const response of this.raw.serverStream('/troupe.v1.Tasks/RunStream', bytes, { ...options, signal })) {
+        const event = readEvent(RoutedRunStreamResponse.decode(response).event);
+        if (event?.kind === 'result') result = event;
+        else if (event !== undefined) yield event;
+      }
+    } catch (error) {
+      if (result === undefined) throw error;
     }
+    if (result !== undefined) yield result;
   }
 
   private async control<T>(call: (options: ControlOptions) => Promise<T>): Promise<T> {
-    await this.ready();
+    await this.reached(this.channel);
     return call({ timeoutMs: this.timeoutMs, signal: this.closing.signal });
+  }
+
+  private async reached(channel: Channel, timeoutMs = CONNECT_TIMEOUT_MS): Promise<void> {
+    if (!isConnected(channel)) await connected(channel, this.address, timeoutMs);
   }
 }
 

@@ -27,7 +27,7 @@ export interface ErrorDetails {
   /** Facts for programs; keys in lowerCamelCase or lower_snake_case. */
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly violations?: readonly FieldViolation[] | undefined;
-  /** Trying again earlier is useless. */
+  /** Trying again earlier is useless. Kept to 0 to 1 h. */
   readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
@@ -51,8 +51,16 @@ export class TroupeError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.metadata = details.metadata ?? {};
     this.violations = details.violations ?? [];
-    this.retryAfterMs = details.retryAfterMs;
+    this.retryAfterMs = boundedDelay(details.retryAfterMs);
   }
+}
+
+const MAX_RETRY_AFTER_MS = 3_600_000;
+
+/** 0 to 1 h; undefined for what is no number: an author's arithmetic must not be what fails. */
+function boundedDelay(ms: number | undefined): number | undefined {
+  if (ms === undefined || Number.isNaN(ms)) return undefined;
+  return Math.min(MAX_RETRY_AFTER_MS, Math.max(0, ms));
 }
 
 export function isTroupeError(error: unknown, reason?: string): error is TroupeError {

@@ -2,10 +2,12 @@ import { TroupeError } from './errors.js';
 import { Fifo } from './fifo.js';
 
 export interface ReplayLimits {
-  /** Items that the reader may be behind before a producer waits. */
+  /** Items, and bytes, that the reader may be behind before a producer waits. */
   readonly limit: number;
-  /** Items that a producer which does not wait may be ahead before the queue fails with `onOverflow()`. */
+  readonly limitBytes: number;
+  /** Items, and bytes, that a producer which does not wait may be ahead before the queue fails with `onOverflow()`. */
   readonly most: number;
+  readonly mostBytes: number;
   /** Of items that were read, so many bytes are kept for a reader that comes back; 0: none. */
   readonly keepBytes: number;
   readonly onOverflow: () => Error;
@@ -28,6 +30,8 @@ export class ReplayQueue<T> {
   private seenCursor: bigint;
   private lastCursor: bigint;
   private readBytes = 0;
+  /** Of what no reader has had. */
+  private aheadBytes = 0;
   private allBytes = 0;
   private hasDropped = false;
   private reader = 0;
@@ -63,15 +67,17 @@ export class ReplayQueue<T> {
   /** Resolves when there is room again, or nothing is taken any more. */
   async send(item: T, bytes: number): Promise<void> {
     if (this.end !== undefined) return;
-    if (this.ahead >= this.limits.most) {
+    const { limit, limitBytes, most, mostBytes } = this.limits;
+    if (this.ahead >= most || this.aheadBytes >= mostBytes) {
       this.fail(this.limits.onOverflow());
       return;
     }
     this.kept.push({ item, bytes });
     this.allBytes += bytes;
+    this.aheadBytes += bytes;
     this.lastCursor += 1n;
     this.wakeReader();
-    while (this.ahead >= this.limits.limit && this.end === undefined) {
+    while ((this.ahead >= limit || this.aheadBytes >= limitBytes) && this.end === undefined) {
       await new Promise<void>((resolve) => this.wakeProducers.push(resolve));
     }
   }
@@ -153,7 +159,10 @@ export class ReplayQueue<T> {
   private take(): T {
     const entry = this.kept.at(this.kept.size - this.behind) as Entry<T>;
     this.readCursor += 1n;
-    if (this.readCursor > this.seenCursor) this.seenCursor = this.readCursor;
+    if (this.readCursor > this.seenCursor) {
+      this.seenCursor = this.readCursor;
+      this.aheadBytes -= entry.bytes;
+    }
     this.readBytes += entry.bytes;
     while (this.readBytes > this.limits.keepBytes && this.kept.size > this.behind) this.drop();
     this.letProducersGo();

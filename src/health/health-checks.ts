@@ -3,6 +3,7 @@ import { TroupeError } from '../core/errors.js';
 import { HealthCheckResponse, HealthCheckResponse_ServingStatus as ServingStatus } from '../gen/grpc/health/v1/health.js';
 import { ChannelPool } from '../rpc/channels.js';
 import { RawClient } from '../rpc/raw-client.js';
+import { oneChannel } from '../rpc/renewed-channel.js';
 import type { ProbeOutcome } from './probe-state.js';
 import type { NodeChecks } from './prober.js';
 
@@ -50,7 +51,7 @@ export class HealthChecks implements NodeChecks {
   private client(address: string): RawClient {
     let client = this.clients.get(address);
     if (client === undefined) {
-      client = new RawClient(this.channels.get(address));
+      client = new RawClient(oneChannel(this.channels.get(address)));
       this.clients.set(address, client);
     }
     return client;

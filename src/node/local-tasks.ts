@@ -39,6 +39,9 @@ export interface LocalTasksDeps {
   readonly processLoad: { readonly current: ProcessLoad };
 }
 
+/** Beyond it there is no room for the messages that follow. */
+const MAX_CURSOR = 2n ** 62n;
+
 /** What one task and a streamed one have in common. */
 type TaskRequest = Pick<RoutedExecuteTaskRequest, 'task' | 'attempt' | 'routerIsolated'>;
 
@@ -72,6 +75,7 @@ export class LocalNodeTasks {
     const { task, resumeAfter, firstCursor } = request;
     const taskId = task?.id ?? '';
     const windowMs = resumeWindowMs(request.resumeWindow);
+    if (firstCursor > MAX_CURSOR) throw invalidArgument('first_cursor', 'must be at most 2^62');
     if (taskId === '' && (windowMs > 0 || resumeAfter !== undefined))
       throw invalidArgument('task.id', 'is required for a stream that can be resumed');
     if (resumeAfter !== undefined) return this.streams.resume(taskId, resumeAfter, call.signal);

@@ -5,15 +5,18 @@ import type { RoutedStreamTaskResponse } from '../gen/troupe/internal/v1/routed.
 import type { TaskSink, Turn } from '../runtime/turn.js';
 import { encodeResult } from './result.js';
 
-/** Messages that a reader may be behind before the agent's `emit` waits. */
+const MIB = 1024 * 1024;
+/** Messages, and their bytes, that a reader may be behind before the agent's `emit` waits. */
 const STREAM_BACKLOG = 16;
-/** Messages that an agent which does not wait for `emit` may be ahead of the reader before its stream fails. */
+const STREAM_BACKLOG_BYTES = MIB;
+/** Messages, and their bytes, that an agent which does not wait for `emit` may be ahead of the reader before its stream fails. */
 const MAX_STREAM_BACKLOG = 256;
-/** Of each stream that can be resumed, so much of what was sent is kept: what two connections can hold, and a margin. */
-const REPLAY_BYTES = 1024 * 1024;
+const MAX_STREAM_BACKLOG_BYTES = 16 * MIB;
+/** Of each stream that can be resumed, so much of what was sent is kept: what two connections and their ends can hold, and a margin. */
+const REPLAY_BYTES = 4 * MIB;
 /** Streams whose work has ended and that wait for a reader to come back, and what they may hold together; the oldest go first. */
 const MAX_ENDED = 1_000;
-const MAX_ENDED_BYTES = 64 * 1024 * 1024;
+const MAX_ENDED_BYTES = 64 * MIB;
 /** What a message needs beside its payload. */
 const MESSAGE_BYTES = 64;
 
@@ -72,10 +75,10 @@ export class TaskStreams {
     this.resumable.clear();
   }
 
-  /** Whoever begins a task anew has given up the try before. */
+  /** Whoever begins a task anew has given up the try before, and what has ended. */
   private makeRoomFor({ taskId, attempt }: TaskStream): void {
     const before = this.resumable.get(taskId);
-    if (before !== undefined && before.attempt >= attempt) throw streamExists(taskId);
+    if (before !== undefined && before.attempt >= attempt && !before.hasEnded) throw streamExists(taskId);
     before?.close();
   }
 
@@ -125,7 +128,14 @@ class Session {
     this.attempt = stream.attempt;
     const keepBytes = stream.resumeWindowMs > 0 ? REPLAY_BYTES : 0;
     this.queue = new ReplayQueue(
-      { limit: STREAM_BACKLOG, most: MAX_STREAM_BACKLOG, keepBytes, onOverflow: streamOverflow },
+      {
+        limit: STREAM_BACKLOG,
+        limitBytes: STREAM_BACKLOG_BYTES,
+        most: MAX_STREAM_BACKLOG,
+        mostBytes: MAX_STREAM_BACKLOG_BYTES,
+        keepBytes,
+        onOverflow: streamOverflow,
+      },
       stream.firstCursor,
     );
     this.turn = stream.begin(this.sink());
@@ -280,6 +290,6 @@ function streamOverflow(): TroupeError {
   return new TroupeError(
     'RESOURCE_EXHAUSTED',
     'STREAM_OVERFLOW',
-    `the agent is ${MAX_STREAM_BACKLOG} chunks ahead of the reader: it must await ctx.emit() and ctx.progress()`,
+    `the agent is ${MAX_STREAM_BACKLOG} chunks, or ${MAX_STREAM_BACKLOG_BYTES} bytes, ahead of the reader: it must await ctx.emit() and ctx.progress()`,
   );
 }

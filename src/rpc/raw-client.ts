@@ -1,6 +1,8 @@
-import { type CallOptions, type Channel, Client, type ClientReadableStream, credentials, Metadata, status } from '@grpc/grpc-js';
+import { type Channel, Metadata, type StatusObject, status } from '@grpc/grpc-js';
 import { systemClock } from '../core/clock.js';
 import { abortError, TroupeError } from '../core/errors.js';
+import { IncomingMessages } from './incoming-messages.js';
+import type { CallLease, ChannelSource } from './renewed-channel.js';
 import { fromServiceError } from './status.js';
 
 export interface RawCallOptions {
@@ -8,8 +10,8 @@ export interface RawCallOptions {
   readonly deadlineMs: number;
   readonly traceparent?: string | undefined;
   /**
-   * Of a unary call: the peer is told of the deadline, and its answer to that waited for so much longer; 0 when not given. A caller that ends its calls
-   * itself sends RST_STREAM for each, of which Node.js' HTTP/2 server takes 1,000 and 33 a second after that, and then ends the connection.
+   * The peer is told of the deadline, and its answer to that waited for so much longer; 0 when not given. A caller that ends its calls itself
+   * sends RST_STREAM for each, of which Node.js' HTTP/2 server takes 1,000 and 33 a second after that, and then ends the connection.
    */
   readonly graceMs?: number;
 }
@@ -20,23 +22,25 @@ export interface RawCall {
   cancel(): void;
 }
 
+type GrpcCall = ReturnType<Channel['createCall']>;
+
+/** A call that is under way. */
+interface Started {
+  readonly call: GrpcCall;
+  readonly metadata: Metadata;
+  /** When its status is there. */
+  ended(end: StatusObject): void;
+}
+
 /**
- * Calls on bytes, straight over grpc-js: the hot path of tasks, where a typed client's middlewares and generators would cost a fifth.
- * Errors are TroupeErrors.
+ * Calls on bytes, straight over grpc-js's channels: the hot path of tasks, where a typed client's middlewares and generators would cost a fifth,
+ * and grpc-js's own client captures a stack for every call. Errors are TroupeErrors.
  */
 export class RawClient {
-  private readonly client: Client;
+  constructor(private readonly channels: ChannelSource) {}
 
-  constructor(private readonly channel: Channel) {
-    this.client = new Client('', credentials.createInsecure(), { channelOverride: channel });
-  }
-
-  /** Without grpc-js's client above its channel, which captures a stack for every call. */
   unary(path: string, request: Buffer, options: RawCallOptions): RawCall {
-    const { deadlineMs, graceMs = 0 } = options;
-    const call = this.channel.createCall(path, graceMs === 0 ? deadlineMs : Number.POSITIVE_INFINITY, undefined, null, undefined);
-    let disarm: () => void = () => undefined;
-    const metadata = graceMs === 0 ? metadataOf(options) : withTimeout(metadataOf(options), deadlineMs);
+    const { call, metadata, ended } = begin(path, this.channels.lease(), options);
     const response = new Promise<Buffer>((resolve, reject) => {
       let bytes: Buffer | undefined;
       call.start(metadata, {
@@ -45,21 +49,16 @@ export class RawClient {
           bytes = message;
         },
         onReceiveStatus: (end) => {
-          disarm();
+          ended(end);
           if (end.code !== status.OK) reject(fromServiceError(end));
           else if (bytes !== undefined) resolve(bytes);
           else reject(new TroupeError('UNIMPLEMENTED', 'UNIMPLEMENTED', 'the peer sent no message'));
         },
       });
     });
-    if (graceMs > 0) {
-      const late = () => call.cancelWithStatus(status.DEADLINE_EXCEEDED, 'the deadline passed without an answer');
-      disarm = systemClock.after(deadlineMs - systemClock.now() + graceMs, late);
-    }
     call.startRead();
-    call.sendMessageWithContext({}, request);
-    call.halfClose();
-    return { response, cancel: () => call.cancelWithStatus(status.CANCELLED, 'cancelled by the caller') };
+    send(call, request);
+    return { response, cancel: () => cancel(call) };
   }
 
   /** Ends the call when the iteration is left early or `signal` aborts. @throws TroupeError */
@@ -70,28 +69,57 @@ export class RawClient {
   ): AsyncGenerator<Buffer, void, undefined> {
     const { signal } = options;
     if (signal?.aborted) throw abortError(signal);
-    const call: ClientReadableStream<Buffer> = this.client.makeServerStreamRequest(
-      path,
-      identity,
-      identity,
-      request,
-      metadataOf(options),
-      callOptions(options),
-    );
-    const cancel = () => call.cancel();
-    signal?.addEventListener('abort', cancel, { once: true });
+    const { call, metadata, ended } = begin(path, this.channels.lease(), options);
+    const incoming = new IncomingMessages(() => call.startRead(), ended);
+    call.start(metadata, {
+      onReceiveMetadata: () => undefined,
+      onReceiveMessage: (message: Buffer) => incoming.onMessage(message),
+      onReceiveStatus: (end) => incoming.onStatus(end),
+    });
+    incoming.read();
+    send(call, request);
+    const onAbort = () => cancel(call);
+    signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      for await (const bytes of call) yield bytes as Buffer;
+      yield* incoming;
     } catch (error) {
-      throw signal?.aborted ? abortError(signal) : (fromServiceError(error) satisfies TroupeError);
+      throw signal?.aborted ? abortError(signal) : error;
     } finally {
-      signal?.removeEventListener('abort', cancel);
-      call.cancel();
+      signal?.removeEventListener('abort', onAbort);
+      if (!incoming.hasEnded) cancel(call);
     }
   }
 }
 
-const identity = (bytes: Buffer) => bytes;
+function begin(path: string, { channel, end }: CallLease, options: RawCallOptions): Started {
+  const { deadlineMs, graceMs = 0 } = options;
+  const isOurs = graceMs > 0 && Number.isFinite(deadlineMs);
+  const call = channel.createCall(path, isOurs ? Number.POSITIVE_INFINITY : deadlineMs, undefined, null, undefined);
+  let disarm: () => void = () => undefined;
+  if (isOurs) {
+    const late = () => call.cancelWithStatus(status.DEADLINE_EXCEEDED, 'the deadline passed without an answer');
+    disarm = systemClock.after(deadlineMs - systemClock.now() + graceMs, late);
+  }
+  const metadata = metadataOf(options);
+  return {
+    call,
+    metadata: isOurs ? withTimeout(metadata, deadlineMs) : metadata,
+    ended: ({ code }) => {
+      disarm();
+      end(code === status.CANCELLED || code === status.DEADLINE_EXCEEDED);
+    },
+  };
+}
+
+function send(call: GrpcCall, request: Buffer): void {
+  call.sendMessageWithContext({}, request);
+  call.halfClose();
+}
+
+function cancel(call: GrpcCall): void {
+  call.cancelWithStatus(status.CANCELLED, 'cancelled by the caller');
+}
+
 const NO_METADATA = new Metadata();
 
 function metadataOf({ traceparent }: RawCallOptions): Metadata {
@@ -106,8 +134,4 @@ function withTimeout(given: Metadata, deadlineMs: number): Metadata {
   const metadata = given === NO_METADATA ? new Metadata() : given;
   metadata.set('grpc-timeout', `${Math.max(1, Math.ceil(deadlineMs - systemClock.now()))}m`);
   return metadata;
-}
-
-function callOptions({ deadlineMs }: RawCallOptions): CallOptions {
-  return Number.isFinite(deadlineMs) ? { deadline: deadlineMs } : {};
 }

@@ -1,3 +1,4 @@
+import type { Channel } from '@grpc/grpc-js';
 import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
 import { endpointText, type Instance, NODE_SERVICE } from '../core/instance.js';
@@ -8,9 +9,10 @@ import {
   RoutedStreamTaskRequest,
   RoutedStreamTaskResponse,
 } from '../gen/troupe/internal/v1/routed.js';
-import { type ChannelPool, connected, isConnected, isFailing, notConnected } from '../rpc/channels.js';
+import { type ChannelPool, connected, isConnected, isFailing, notConnected, openChannel } from '../rpc/channels.js';
 import { encodeMessage } from '../rpc/encode.js';
 import { RawClient } from '../rpc/raw-client.js';
+import { RenewedChannel } from '../rpc/renewed-channel.js';
 import type { ExecuteOptions, Execution, LocalTasks, Place, TaskExecutor } from './executor.js';
 import { TaskLink } from './task-link.js';
 
@@ -27,8 +29,10 @@ const MAX_LINKED_BYTES = 64 * 1024;
 
 interface Link {
   readonly address: string;
-  readonly client: RawClient;
   readonly tasks: TaskLink;
+  /** Of calls of their own, which are cancelled by RST_STREAM: not on the connection of the link. */
+  readonly calls: RenewedChannel;
+  readonly client: RawClient;
 }
 
 /**
@@ -56,7 +60,10 @@ export class NodeTaskExecutor implements TaskExecutor {
   close(): void {
     this.stopListening();
     for (const cancel of this.leaving) cancel();
-    for (const { tasks } of this.links.values()) tasks.close(new TroupeError('CANCELLED', 'CANCELLED', 'this process ends'));
+    for (const { tasks, calls } of this.links.values()) {
+      tasks.close(new TroupeError('CANCELLED', 'CANCELLED', 'this process ends'));
+      calls.close();
+    }
     this.links.clear();
   }
 
@@ -77,9 +84,10 @@ export class NodeTaskExecutor implements TaskExecutor {
         });
         execution.response.then(resolve, reject).finally(forget);
       };
-      if (this.isReady(link)) begin();
+      const channel = viaLink ? this.channels.get(link.address) : link.calls.channel;
+      if (isConnected(channel)) begin();
       else
-        this.connect(link, options)
+        this.connect(link, channel, options)
           .then(() => (cancelled ? reject(cancelledBefore()) : begin()))
           .catch(reject);
     });
@@ -103,7 +111,8 @@ export class NodeTaskExecutor implements TaskExecutor {
       return;
     }
     const link = this.link(place);
-    if (!this.isReady(link)) await this.connect(link, options);
+    const { channel } = link.calls;
+    if (!isConnected(channel)) await this.connect(link, channel, options);
     const lost = new AbortController();
     const forget = this.watchNode(nodeId, (error) => lost.abort(error));
     const signal = AbortSignal.any([options.signal, lost.signal]);
@@ -121,19 +130,15 @@ export class NodeTaskExecutor implements TaskExecutor {
     let link = this.links.get(address);
     if (link === undefined) {
       const channel = this.channels.get(address);
-      link = { address, client: new RawClient(channel), tasks: new TaskLink(channel, this.clock) };
+      const calls = new RenewedChannel(() => openChannel(address));
+      link = { address, tasks: new TaskLink(channel, this.clock), calls, client: new RawClient(calls) };
       this.links.set(address, link);
     }
     return link;
   }
 
-  private isReady({ address }: Link): boolean {
-    return isConnected(this.channels.get(address));
-  }
-
   /** A node that could not be reached a moment ago is left for another at once. */
-  private async connect({ address }: Link, { deadlineMs }: ExecuteOptions): Promise<void> {
-    const channel = this.channels.get(address);
+  private async connect({ address }: Link, channel: Channel, { deadlineMs }: ExecuteOptions): Promise<void> {
     if (isFailing(channel)) throw notConnected(address);
     await connected(channel, address, Math.min(CONNECT_TIMEOUT_MS, deadlineMs - this.clock.now()));
   }
@@ -177,6 +182,7 @@ export class NodeTaskExecutor implements TaskExecutor {
     if (!isInUse) this.links.get(address)?.tasks.close(error);
     for (const onLost of calls) onLost(error);
     if (isInUse) return;
+    this.links.get(address)?.calls.close();
     this.links.delete(address);
     this.channels.drop(address);
   }

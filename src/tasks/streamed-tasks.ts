@@ -145,7 +145,7 @@ function unknownStream(taskId: string, nodeId: string | undefined): TroupeError 
   const where =
     nodeId === undefined
       ? 'at this router; give resume.node_id from the routed event'
-      : `: node "${nodeId}" has left the cluster`;
+      : `on node "${nodeId}", which is not in the cluster`;
   return new TroupeError('NOT_FOUND', 'UNKNOWN_STREAM', `no stream of task "${taskId}" is known ${where}`, {
     metadata: { task_id: taskId },
   });

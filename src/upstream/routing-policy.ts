@@ -27,7 +27,7 @@ export interface CapabilityPolicy {
 
 export const NO_POLICY: RoutingPolicy = { capabilities: new Map(), perCaller: undefined, callers: new Map() };
 
-/** As in a policy file; see docs/routing-policy.md. */
+/** As in a policy file; see docs/routing.md. */
 export interface RoutingPolicyInput {
   readonly capabilities?: Readonly<
     Record<
@@ -45,20 +45,23 @@ export interface RoutingPolicyInput {
 }
 
 export interface RateLimitInput {
-  /** Tasks a second in the long run: above 0, at most 1,000,000. */
+  /** Tasks a second in the long run: 0.001 to 1,000,000. */
   readonly perSecond: number;
   /** Tasks at once after a pause, at least 1; `perSecond`, and at least 1, when not given. */
   readonly burst?: number;
 }
 
 const MAX_RATE = 1_000_000;
+/** One task an hour, nearly. */
+const MIN_RATE = 0.001;
+const MAX_ANSWER_BYTES = 1024 * 1024;
 const MAX_ENTRIES = 10_000;
 /** Fallbacks of fallbacks. */
 export const MAX_FALLBACKS = 4;
 
 const rateLimit = z
   .strictObject({
-    perSecond: z.number().positive('must be above 0').max(MAX_RATE),
+    perSecond: z.number().min(MIN_RATE, `must be at least ${MIN_RATE}`).max(MAX_RATE),
     burst: z.number().int().min(1, 'must be at least 1').max(MAX_RATE).optional(),
   })
   .transform(({ perSecond, burst }) => ({ perSecond, burst: burst ?? Math.max(1, Math.ceil(perSecond)) }));
@@ -99,6 +102,7 @@ export function parseRoutingPolicy(input: unknown): RoutingPolicy {
     ...tooMany('policy.capabilities', policy.capabilities.size),
     ...tooMany('policy.callers', policy.callers.size),
     ...loops(policy),
+    ...largeAnswers(policy),
   ];
   if (wrong.length > 0) throw invalidFields(wrong);
   return policy;
@@ -132,6 +136,14 @@ function payloadOf(answer: { readonly json?: unknown } | { readonly text: string
 
 function tooMany(field: string, count: number): FieldViolation[] {
   return count > MAX_ENTRIES ? [{ field, description: `at most ${MAX_ENTRIES} entries are allowed, got ${count}` }] : [];
+}
+
+function largeAnswers({ capabilities }: RoutingPolicy): FieldViolation[] {
+  return [...capabilities].flatMap(([name, { defaultAnswer }]) =>
+    (defaultAnswer?.length ?? 0) > MAX_ANSWER_BYTES
+      ? [{ field: `policy.capabilities.${name}.defaultAnswer`, description: `must be at most ${MAX_ANSWER_BYTES} bytes` }]
+      : [],
+  );
 }
 
 function loops({ capabilities }: RoutingPolicy): FieldViolation[] {

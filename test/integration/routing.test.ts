@@ -208,6 +208,43 @@ describe('what goes wrong in agents', () => {
     expect(await long).toMatchObject({ agentId: 'patient' });
   });
 
+  it('many streams that are left, or read to their ends, do not cost the connections they went over', async () => {
+    await troupe.deploy({
+      id: 'streamer',
+      kind: 'worker',
+      capabilities: ['streaming'],
+      concurrency: 10_000,
+      mailboxCapacity: 10_000,
+    });
+    const long = troupe.run('streaming', { ms: 6_000 });
+    const readAll = async () => {
+      let last = '';
+      for await (const { kind } of troupe.runStream('streaming', { ms: 6_000 }, { resumeWindowMs: 0 })) last = kind;
+      return last;
+    };
+    const longStream = readAll();
+    const leave = async () => {
+      for await (const { kind } of troupe.runStream('streaming', { ms: 60_000 })) if (kind === 'routed') return kind;
+      return 'ended';
+    };
+    const readOn = async () => {
+      let last = '';
+      for await (const { kind } of troupe.runStream('streaming', { ms: 1 })) {
+        last = kind;
+        if (kind === 'result') break;
+      }
+      return last;
+    };
+    const ends = new Map<string, number>();
+    for (let round = 0; round < 6; round++) {
+      const streams = Array.from({ length: 400 }, (_, n) => (n % 2 === 0 ? leave() : readOn()));
+      for (const end of await Promise.all(streams)) ends.set(end, (ends.get(end) ?? 0) + 1);
+    }
+    expect(Object.fromEntries(ends)).toEqual({ routed: 1_200, result: 1_200 });
+    expect(await long).toMatchObject({ agentId: 'streamer' });
+    expect(await longStream).toBe('result');
+  });
+
   it('is told with its own code and reason, or as AGENT_ERROR with its message', async () => {
     await pair('broken', 'breaking');
     await expect(troupe.run('breaking', 'ours')).rejects.toMatchObject({

@@ -101,3 +101,15 @@ describe('abortError', () => {
     expect(error.cause).toBe(signal.reason);
   });
 });
+
+describe('a TroupeError', () => {
+  it.each([
+    [250, 250],
+    [-5, 0],
+    [Number.POSITIVE_INFINITY, 3_600_000],
+    [Number.NaN, undefined],
+    [undefined, undefined],
+  ])('keeps the pause of %s to what can travel', (given, kept) => {
+    expect(new TroupeError('UNAVAILABLE', 'BUSY', 'busy', { retryAfterMs: given }).retryAfterMs).toBe(kept);
+  });
+});

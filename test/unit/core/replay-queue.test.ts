@@ -5,7 +5,7 @@ import { settle } from '../../support/fake-clock.js';
 const overflow = () => new Error('too far ahead');
 
 function queueOf(keepBytes: number, limit = 4, most = 8): ReplayQueue<string> {
-  return new ReplayQueue({ limit, most, keepBytes, onOverflow: overflow }, 1n);
+  return new ReplayQueue({ limit, limitBytes: 10, most, mostBytes: 100, keepBytes, onOverflow: overflow }, 1n);
 }
 
 async function take(reader: AsyncIterator<string>, count: number): Promise<string[]> {
@@ -100,7 +100,10 @@ describe('ReplayQueue', () => {
   });
 
   it('gives everything to one who has seen nothing, whatever the first number is', async () => {
-    const queue = new ReplayQueue<string>({ limit: 4, most: 8, keepBytes: 2, onOverflow: overflow }, 7n);
+    const queue = new ReplayQueue<string>(
+      { limit: 4, limitBytes: 10, most: 8, mostBytes: 100, keepBytes: 2, onOverflow: overflow },
+      7n,
+    );
     void queue.send('a', 1);
     void queue.send('b', 1);
     expect(await take(queue.read(0n), 2)).toEqual(['a', 'b']);
@@ -128,6 +131,23 @@ describe('ReplayQueue', () => {
     for (const item of ['a', 'b', 'c', 'd']) void queue.send(item, 1);
     const reader = queue.read(0n);
     expect(await take(reader, 3)).toEqual(['a', 'b', 'c']);
+    await expect(reader.next()).rejects.toThrow('too far ahead');
+  });
+
+  it('counts bytes as well as items', async () => {
+    const queue = queueOf(100);
+    let isFree = false;
+    const first = queue.send('a', 10).then(() => {
+      isFree = true;
+    });
+    await settle();
+    expect(isFree).toBe(false);
+    const reader = queue.read(0n);
+    await take(reader, 1);
+    await first;
+    expect(isFree).toBe(true);
+    for (const item of ['b', 'c', 'd']) void queue.send(item, 60);
+    expect(await take(reader, 2)).toEqual(['b', 'c']);
     await expect(reader.next()).rejects.toThrow('too far ahead');
   });
 

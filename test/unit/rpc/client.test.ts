@@ -3,6 +3,7 @@ import { TroupeError } from '../../../src/core/errors.js';
 import { ChannelPool, connected, isConnected, openChannel } from '../../../src/rpc/channels.js';
 import { createClient } from '../../../src/rpc/client.js';
 import { RawClient } from '../../../src/rpc/raw-client.js';
+import { oneChannel } from '../../../src/rpc/renewed-channel.js';
 import { eventually } from '../../support/eventually.js';
 import { EchoDefinition, type EchoHandlers, type EchoServer, encodeKey, SERVER_STREAM, startEcho, UNARY } from './echo-server.js';
 
@@ -60,7 +61,7 @@ describe('a raw client', () => {
         return request;
       },
     });
-    const client = new RawClient(echo.channel);
+    const client = new RawClient(oneChannel(echo.channel));
     expect(await client.unary(UNARY, encodeKey('a'), { ...soon(), traceparent: 'trace' }).response).toEqual(encodeKey('a'));
     expect(traceparent).toBe('trace');
     expect(await client.unary(UNARY, encodeKey('b'), { deadlineMs: Number.POSITIVE_INFINITY }).response).toEqual(encodeKey('b'));
@@ -68,14 +69,14 @@ describe('a raw client', () => {
 
   it('throws TroupeErrors with all their details', async () => {
     echo = await startEcho({ unary: refuse, serverStream: refuse });
-    const client = new RawClient(echo.channel);
+    const client = new RawClient(oneChannel(echo.channel));
     await expect(client.unary(UNARY, encodeKey('a'), soon()).response).rejects.toMatchObject(FULL);
     await expect(client.serverStream(SERVER_STREAM, encodeKey('a'), soon()).next()).rejects.toMatchObject(FULL);
   });
 
   it('ends with DEADLINE_EXCEEDED at its deadline', async () => {
     echo = await startEcho({ unary: hang });
-    const call = new RawClient(echo.channel).unary(UNARY, encodeKey('a'), { deadlineMs: Date.now() + 30 });
+    const call = new RawClient(oneChannel(echo.channel)).unary(UNARY, encodeKey('a'), { deadlineMs: Date.now() + 30 });
     await expect(call.response).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   });
 
@@ -92,7 +93,7 @@ describe('a raw client', () => {
           });
         }),
     });
-    const call = new RawClient(echo.channel).unary(UNARY, encodeKey('a'), soon());
+    const call = new RawClient(oneChannel(echo.channel)).unary(UNARY, encodeKey('a'), soon());
     await eventually(() => expect(began).toBe(true));
     call.cancel();
     await expect(call.response).rejects.toMatchObject({ code: 'CANCELLED' });
@@ -112,7 +113,7 @@ describe('a raw client', () => {
         }
       },
     });
-    const client = new RawClient(echo.channel);
+    const client = new RawClient(oneChannel(echo.channel));
     for await (const _ of client.serverStream(SERVER_STREAM, encodeKey('a'), soon())) break;
     await eventually(() => expect(open).toBe(0));
     const reason = new TroupeError('UNAVAILABLE', 'NODE_LOST', 'lost');

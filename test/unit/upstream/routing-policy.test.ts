@@ -47,6 +47,12 @@ describe('a routing policy', () => {
   it.each<[string, unknown, string[]]>([
     ['no object', 'x', ['policy']],
     ['a rate of 0', { perCaller: { perSecond: 0 } }, ['policy.perCaller.perSecond']],
+    ['a rate that is never', { perCaller: { perSecond: 1e-300 } }, ['policy.perCaller.perSecond']],
+    [
+      'an answer that is too large',
+      { capabilities: { x: { defaultAnswer: { text: 'x'.repeat(1_048_577) } } } },
+      ['policy.capabilities.x.defaultAnswer'],
+    ],
     ['a negative rate', { callers: { a: { perSecond: -1 } } }, ['policy.callers.a.perSecond']],
     [
       'a burst of 0',
