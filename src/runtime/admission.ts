@@ -5,7 +5,7 @@ import { deadlineExceeded, TroupeError } from '../core/errors.js';
 import type { Priority } from '../core/priority.js';
 import { AdaptiveLimit } from '../resilience/adaptive-limit.js';
 import { CircuitBreaker, type CircuitState, DEFAULT_CIRCUIT } from '../resilience/circuit-breaker.js';
-import { type Verdict, verdictOf } from '../resilience/failure.js';
+import { type Blame, blameOf } from '../resilience/failure.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Mailbox } from './mailbox.js';
 import { Overtaking } from './overtaking.js';
@@ -139,7 +139,7 @@ export class Admission implements TurnOwner {
     else this.overdue += 1;
     const isRefusal = error.metadata.started === 'false';
     if (!isRefusal) this.counts.failed += 1;
-    this.judge(turn, isRefusal ? 'nothing' : this.verdictOfCallOff(turn, error), 'a deadline passed');
+    this.judge(turn, isRefusal ? 'nothing' : this.blameOfCallOff(turn, error), 'a deadline passed');
   }
 
   private async work(turn: Turn): Promise<void> {
@@ -166,7 +166,7 @@ export class Admission implements TurnOwner {
       this.judge(turn, 'succeeded', '');
     } else {
       this.counts.failed += 1;
-      this.judge(turn, verdictOf(end, now - begunAtMs), end.message);
+      this.judge(turn, blameOf(end, now - begunAtMs), end.message);
     }
   }
 
@@ -202,21 +202,21 @@ export class Admission implements TurnOwner {
     return { ahead, concurrency: this.concurrency.limit, serviceMs: ms, deviationMs, overtaking: this.overtaking.of(priority) };
   }
 
-  private verdictOfCallOff(turn: Turn, error: TroupeError): Verdict {
+  private blameOfCallOff(turn: Turn, error: TroupeError): Blame {
     const isLate = error.code === 'DEADLINE_EXCEEDED' || turn.remainingMs() <= AT_DEADLINE_MS;
     if (!isLate) return 'nothing';
     // One that waits speaks against the agent only where it waited for work that has outlived all its callers.
     const isStuck = this.overdue > 0 && this.overdue >= this.mailbox.inFlight;
     const hadFromMs = turn.begunAtMs ?? (isStuck ? turn.arrivedAtMs : undefined);
-    return hadFromMs === undefined ? 'nothing' : verdictOf(deadlineExceeded(), this.options.clock.monotonicMs() - hadFromMs);
+    return hadFromMs === undefined ? 'nothing' : blameOf(deadlineExceeded(), this.options.clock.monotonicMs() - hadFromMs);
   }
 
-  private judge(turn: Turn, verdict: Verdict, reason: string): void {
+  private judge(turn: Turn, blame: Blame, reason: string): void {
     const { era } = turn;
     if (this.circuit === undefined || era === undefined) return;
     turn.era = undefined;
-    if (verdict === 'succeeded') this.circuit.succeeded(era);
-    else if (verdict === 'failed') this.circuit.failed(reason, era);
+    if (blame === 'succeeded') this.circuit.succeeded(era);
+    else if (blame === 'failed') this.circuit.failed(reason, era);
     else this.circuit.released(era);
   }
 
