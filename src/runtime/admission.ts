@@ -41,6 +41,9 @@ export interface AdmissionStatus {
 /** A caller that calls a task off so shortly before its deadline means the deadline: clocks differ, and routers keep it as well. */
 const AT_DEADLINE_MS = 100;
 
+/** What a circuit says while a probe is under way: nobody knows how long that takes. */
+const PROBE_RETRY_MS = 100;
+
 /**
  * What stands before one agent: which tasks it takes, in which order it works on them, and which it refuses at once, so that
  * overload is a refusal that routers understand and not a timeout. Tells the circuit of each task that it let through how that
@@ -248,8 +251,13 @@ export class Admission implements TurnOwner {
 
   private circuitRefusal(circuit: CircuitBreaker): TroupeError {
     const { manifest, nodeId } = this.options;
-    return circuitOpen(manifest.id, nodeId, circuit.lastFailure, retryAfterMs(circuit.retryInMs() || undefined));
+    return circuitOpen(manifest.id, nodeId, circuit.lastFailure, circuitRetryMs(circuit));
   }
+}
+
+/** Its whole pause, however long: who comes sooner is refused again. */
+function circuitRetryMs(circuit: CircuitBreaker): number {
+  return Math.ceil(circuit.retryInMs()) || PROBE_RETRY_MS;
 }
 
 /** What its author left open is the default; a longest pause that he left open is at least as long as his first. */

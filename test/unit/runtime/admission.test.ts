@@ -530,6 +530,14 @@ describe('the circuit of an agent', () => {
     expect([circuit()?.state.kind, circuit()?.retryInMs()]).toEqual(['open', 90_000]);
   });
 
+  it('says until when also where its pause is long', async () => {
+    const { outcome, clock } = await agentOf({ run: broken, circuit: { failures: 1, openMs: 60_000 } });
+    await outcome();
+    expect(await outcome()).toMatchObject({ reason: 'CIRCUIT_OPEN', retryAfterMs: 60_000 });
+    await clock.advance(59_999.5);
+    expect(await outcome()).toMatchObject({ reason: 'CIRCUIT_OPEN', retryAfterMs: 1 });
+  });
+
   it('can be switched off', async () => {
     const { outcome, circuit } = await agentOf({ run: broken, circuit: false });
     for (let i = 0; i < 20; i++) expect(await outcome()).toMatchObject({ reason: 'AGENT_ERROR' });
