@@ -154,6 +154,7 @@ export class Admission implements TurnOwner {
     }
     this.overtaking.begun(turn.priority, this.mailbox.queued > 0);
     this.running.add(turn);
+    this.adaptive?.begun(this.options.clock.monotonicMs(), this.mailbox.inFlight - 1);
     const end = await this.run(turn);
     this.running.delete(turn);
     const { begunAtMs } = turn;
@@ -161,7 +162,7 @@ export class Admission implements TurnOwner {
     if (begunAtMs === undefined) return;
     const now = this.options.clock.monotonicMs();
     this.serviceTime.observe(now - begunAtMs);
-    this.adaptive?.observe(now, this.mailbox.inFlight);
+    this.adaptive?.ended(now, this.mailbox.inFlight);
     if (end === 'called_off') {
       this.overdue -= 1;
     } else if (end === 'completed') {
