@@ -1,6 +1,5 @@
 import type { GetStatsResponse, ServiceStats } from '../gen/troupe/v1/registry.js';
-
-const MAX_CIRCUITS = 1_000;
+import { MAX_CIRCUITS } from '../rpc/codec/circuit.js';
 
 /**
  * What several replicas tell, as one: the counts of the cluster from the newest, since all see the same store; summed up what each knows of

@@ -72,7 +72,7 @@ export class Discovery {
     const key = [strategy, service, ...[...capabilities].sort()].join(' ');
     const known = this.pools.get(key);
     if (known?.catalog === catalog) return known;
-    if (this.pools.size >= MAX_POOLS) this.pools.clear();
+    if (known === undefined && this.pools.size >= MAX_POOLS) this.pools.clear();
     const { clock, random } = this.deps;
     const memory = known?.memory ?? { turn: 0 };
     const matching = [...catalog.ofService(service)]

@@ -1,13 +1,13 @@
 import { AGENT_SERVICE, GATEWAY_SERVICE, type InstanceStatus, instanceKeyText, NODE_SERVICE } from '../core/instance.js';
 import type { Catalog } from '../discovery/catalog.js';
 import type { CapabilityStats, MemberReport, ReportedCircuit, ServiceStats } from '../gen/troupe/v1/registry.js';
+import { MAX_CIRCUITS } from '../rpc/codec/circuit.js';
 import { statusToMessage } from '../rpc/codec/instance.js';
 import type { StoredInstance } from './stored-instance.js';
 
 /** What the member that renews a lease last told; undefined when nothing is known. */
 export type ReportOf = (leaseId: bigint) => MemberReport | undefined;
 
-const MAX_CIRCUITS = 1_000;
 /** Those that run Troupe and tell how they are. */
 const MEMBER_SERVICES: ReadonlySet<string> = new Set([NODE_SERVICE, GATEWAY_SERVICE]);
 

@@ -10,6 +10,7 @@ import type {
   RegisterRequest,
   UpdateInstanceRequest,
 } from '../gen/troupe/v1/registry.js';
+import { MAX_REPORTED_CIRCUITS } from '../rpc/codec/circuit.js';
 import { statusFromMessage } from '../rpc/codec/instance.js';
 import { msFromDuration } from '../rpc/codec/time.js';
 
@@ -17,7 +18,6 @@ export const MAX_BATCH = 100;
 export const DEFAULT_TTL_SECONDS = 10;
 const MIN_TTL_SECONDS = 2;
 const MAX_TTL_SECONDS = 600;
-const MAX_REPORTED_CIRCUITS = 64;
 const REPORTED_STATES: ReadonlySet<CircuitState> = new Set([
   CircuitState.CIRCUIT_STATE_CLOSED,
   CircuitState.CIRCUIT_STATE_OPEN,

@@ -51,10 +51,15 @@ export class AdaptiveLimit {
     return this.current;
   }
 
+  /** A piece of work began at `atMs` on the monotonic clock; `inFlight`: how many there were, without that one. */
+  begun(atMs: number, inFlight: number): void {
+    this.window.begun(atMs, inFlight);
+  }
+
   /** A piece of work ended at `atMs` on the monotonic clock; `inFlight`: how many there were, that one included. */
-  observe(atMs: number, inFlight: number): void {
+  ended(atMs: number, inFlight: number): void {
     const { window } = this;
-    window.add(atMs, inFlight);
+    window.ended(atMs, inFlight);
     if (!window.isOver) return;
     // Who did not use what he may says nothing about more or less.
     if (window.isSaturated) this.phase = this.conclude(this.phase, window.meanMs);
@@ -112,13 +117,27 @@ class Window {
     this.end = this.settled + Math.max(MIN_SAMPLES, 2 * limit);
   }
 
-  add(atMs: number, inFlight: number): void {
-    this.seen += 1;
-    if (this.seen > this.settled) {
-      this.workMs += (atMs - this.lastMs) * inFlight;
+  begun(atMs: number, inFlight: number): void {
+    if (this.isSettled) this.integrate(atMs, inFlight);
+  }
+
+  ended(atMs: number, inFlight: number): void {
+    if (this.isSettled) {
+      this.integrate(atMs, inFlight);
       if (inFlight >= this.limit) this.saturated += 1;
     }
     this.lastMs = atMs;
+    this.seen += 1;
+  }
+
+  /** Told at each change how much was under way until then, so that a pause counts for nothing. */
+  private integrate(atMs: number, inFlight: number): void {
+    this.workMs += (atMs - this.lastMs) * inFlight;
+    this.lastMs = atMs;
+  }
+
+  private get isSettled(): boolean {
+    return this.seen >= this.settled;
   }
 
   get isOver(): boolean {

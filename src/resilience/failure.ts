@@ -1,7 +1,7 @@
 import type { ErrorCode, TroupeError } from '../core/errors.js';
 
 /** What the end of a call says of whoever was called. */
-export type Verdict = 'succeeded' | 'failed' | 'nothing';
+export type Blame = 'succeeded' | 'failed' | 'nothing';
 
 /**
  * A deadline that passes speaks against the one that was called only where it had at least this long: a caller in a hurry must not
@@ -13,9 +13,9 @@ export const FAIR_CHANCE_MS = 1_000;
  * What each code says. Those that name a fault of the callee are failures; those by which it tells its caller something are answers,
  * so it works. UNIMPLEMENTED is an answer too: it holds for one kind of call and for ever, so a pause cures nothing, and a
  * circuit would take the calls that are implemented with it. A refusal for want of room and a caller that went away say nothing;
- * a deadline says what `verdictOf` makes of it.
+ * a deadline says what `blameOf` makes of it.
  */
-const VERDICTS: Readonly<Record<ErrorCode, Verdict>> = {
+const BLAMES: Readonly<Record<ErrorCode, Blame>> = {
   UNKNOWN: 'failed',
   INTERNAL: 'failed',
   UNAVAILABLE: 'failed',
@@ -34,13 +34,13 @@ const VERDICTS: Readonly<Record<ErrorCode, Verdict>> = {
   DEADLINE_EXCEEDED: 'nothing',
 };
 
-/** Whether the error itself says that whoever gave it is in trouble. A deadline does not: see `verdictOf`. */
+/** Whether the error itself says that whoever gave it is in trouble. A deadline does not: see `blameOf`. */
 export function isFailure(error: TroupeError): boolean {
-  return VERDICTS[error.code] === 'failed';
+  return BLAMES[error.code] === 'failed';
 }
 
 /** What a call that ended in `error` says of a callee that had `hadMs` for it. */
-export function verdictOf(error: TroupeError, hadMs: number): Verdict {
+export function blameOf(error: TroupeError, hadMs: number): Blame {
   if (error.code === 'DEADLINE_EXCEEDED') return hadMs >= FAIR_CHANCE_MS ? 'failed' : 'nothing';
-  return VERDICTS[error.code];
+  return BLAMES[error.code];
 }

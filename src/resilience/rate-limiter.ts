@@ -37,10 +37,24 @@ export class RateLimiter {
 
   /** Takes a token of the caller `key`. 0: granted; else how long until there is one, in milliseconds. */
   take(key: string): number {
-    const limit = this.limitFor(key);
-    if (limit === undefined) return 0;
-    const bucket = this.bucketOf(key, limit);
-    return bucket.tryTake() ? 0 : Math.max(1, bucket.retryInMs());
+    return this.takeAll([key])?.waitMs ?? 0;
+  }
+
+  /** Takes a token of each of `keys`, or none at all. Undefined: granted; else the first that has none, and how long until it has. */
+  takeAll(keys: readonly string[]): { readonly key: string; readonly waitMs: number } | undefined {
+    const taken: TokenBucket[] = [];
+    for (const key of keys) {
+      const limit = this.limitFor(key);
+      if (limit === undefined) continue;
+      const bucket = this.bucketOf(key, limit);
+      if (!bucket.tryTake()) {
+        const waitMs = Math.max(1, bucket.retryInMs());
+        for (const each of taken) each.giveBack();
+        return { key, waitMs };
+      }
+      taken.push(bucket);
+    }
+    return undefined;
   }
 
   private bucketOf(key: string, limit: RateLimit): TokenBucket {

@@ -36,6 +36,11 @@ export class TokenBucket {
     return true;
   }
 
+  /** Takes back a token that was taken and not used. */
+  giveBack(): void {
+    this.tokens = Math.min(this.limit.burst, this.tokens + 1);
+  }
+
   /** Until a token can be taken; 0 when one can now. Rounded up: who waits for so long gets it, if nobody was faster. */
   retryInMs(): number {
     this.refill();

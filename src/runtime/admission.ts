@@ -5,7 +5,7 @@ import { deadlineExceeded, TroupeError } from '../core/errors.js';
 import type { Priority } from '../core/priority.js';
 import { AdaptiveLimit } from '../resilience/adaptive-limit.js';
 import { CircuitBreaker, type CircuitState, DEFAULT_CIRCUIT } from '../resilience/circuit-breaker.js';
-import { type Verdict, verdictOf } from '../resilience/failure.js';
+import { type Blame, blameOf } from '../resilience/failure.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Mailbox } from './mailbox.js';
 import { Overtaking } from './overtaking.js';
@@ -40,6 +40,9 @@ export interface AdmissionStatus {
 
 /** A caller that calls a task off so shortly before its deadline means the deadline: clocks differ, and routers keep it as well. */
 const AT_DEADLINE_MS = 100;
+
+/** What a circuit says while a probe is under way: nobody knows how long that takes. */
+const PROBE_RETRY_MS = 100;
 
 /**
  * What stands before one agent: which tasks it takes, in which order it works on them, and which it refuses at once, so that
@@ -139,7 +142,7 @@ export class Admission implements TurnOwner {
     else this.overdue += 1;
     const isRefusal = error.metadata.started === 'false';
     if (!isRefusal) this.counts.failed += 1;
-    this.judge(turn, isRefusal ? 'nothing' : this.verdictOfCallOff(turn, error), 'a deadline passed');
+    this.judge(turn, isRefusal ? 'nothing' : this.blameOfCallOff(turn, error), 'a deadline passed');
   }
 
   private async work(turn: Turn): Promise<void> {
@@ -151,6 +154,7 @@ export class Admission implements TurnOwner {
     }
     this.overtaking.begun(turn.priority, this.mailbox.queued > 0);
     this.running.add(turn);
+    this.adaptive?.begun(this.options.clock.monotonicMs(), this.mailbox.inFlight - 1);
     const end = await this.run(turn);
     this.running.delete(turn);
     const { begunAtMs } = turn;
@@ -158,7 +162,7 @@ export class Admission implements TurnOwner {
     if (begunAtMs === undefined) return;
     const now = this.options.clock.monotonicMs();
     this.serviceTime.observe(now - begunAtMs);
-    this.adaptive?.observe(now, this.mailbox.inFlight);
+    this.adaptive?.ended(now, this.mailbox.inFlight);
     if (end === 'called_off') {
       this.overdue -= 1;
     } else if (end === 'completed') {
@@ -166,7 +170,7 @@ export class Admission implements TurnOwner {
       this.judge(turn, 'succeeded', '');
     } else {
       this.counts.failed += 1;
-      this.judge(turn, verdictOf(end, now - begunAtMs), end.message);
+      this.judge(turn, blameOf(end, now - begunAtMs), end.message);
     }
   }
 
@@ -202,21 +206,21 @@ export class Admission implements TurnOwner {
     return { ahead, concurrency: this.concurrency.limit, serviceMs: ms, deviationMs, overtaking: this.overtaking.of(priority) };
   }
 
-  private verdictOfCallOff(turn: Turn, error: TroupeError): Verdict {
+  private blameOfCallOff(turn: Turn, error: TroupeError): Blame {
     const isLate = error.code === 'DEADLINE_EXCEEDED' || turn.remainingMs() <= AT_DEADLINE_MS;
     if (!isLate) return 'nothing';
     // One that waits speaks against the agent only where it waited for work that has outlived all its callers.
     const isStuck = this.overdue > 0 && this.overdue >= this.mailbox.inFlight;
     const hadFromMs = turn.begunAtMs ?? (isStuck ? turn.arrivedAtMs : undefined);
-    return hadFromMs === undefined ? 'nothing' : verdictOf(deadlineExceeded(), this.options.clock.monotonicMs() - hadFromMs);
+    return hadFromMs === undefined ? 'nothing' : blameOf(deadlineExceeded(), this.options.clock.monotonicMs() - hadFromMs);
   }
 
-  private judge(turn: Turn, verdict: Verdict, reason: string): void {
+  private judge(turn: Turn, blame: Blame, reason: string): void {
     const { era } = turn;
     if (this.circuit === undefined || era === undefined) return;
     turn.era = undefined;
-    if (verdict === 'succeeded') this.circuit.succeeded(era);
-    else if (verdict === 'failed') this.circuit.failed(reason, era);
+    if (blame === 'succeeded') this.circuit.succeeded(era);
+    else if (blame === 'failed') this.circuit.failed(reason, era);
     else this.circuit.released(era);
   }
 
@@ -248,8 +252,13 @@ export class Admission implements TurnOwner {
 
   private circuitRefusal(circuit: CircuitBreaker): TroupeError {
     const { manifest, nodeId } = this.options;
-    return circuitOpen(manifest.id, nodeId, circuit.lastFailure, retryAfterMs(circuit.retryInMs() || undefined));
+    return circuitOpen(manifest.id, nodeId, circuit.lastFailure, circuitRetryMs(circuit));
   }
+}
+
+/** Its whole pause, however long: who comes sooner is refused again. */
+function circuitRetryMs(circuit: CircuitBreaker): number {
+  return Math.ceil(circuit.retryInMs()) || PROBE_RETRY_MS;
 }
 
 /** What its author left open is the default; a longest pause that he left open is at least as long as his first. */

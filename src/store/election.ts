@@ -59,6 +59,8 @@ const BACKOFF: BackoffPolicy = { initialMs: 100, capMs: 1_000 };
  */
 export class Election {
   private standing: Standing = { kind: 'campaigning' };
+  /** In a row: since the store last answered somebody who does not lead, or work of a leader last ended well. */
+  private failures = 0;
 
   constructor(
     private readonly deps: ElectionDeps,
@@ -76,19 +78,17 @@ export class Election {
    */
   async run(lead: (term: Term) => Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock, random, logger } = this.deps;
-    let failures = 0;
     while (!signal.aborted) {
       try {
         const won = await this.campaign(signal);
-        if (won === undefined) continue;
-        await this.serve(won, lead, signal);
-        failures = 0;
+        if (won !== undefined) await this.serve(won, lead, signal);
+        this.failures = 0;
       } catch (error) {
         if (signal.aborted) return;
-        failures += 1;
-        if (failures === 1)
+        this.failures += 1;
+        if (this.failures === 1)
           logger.warn('the election, or the work of its leader, failed; trying on', { reason: messageOf(error) });
-        await delay(backoffMs(failures, BACKOFF, random), signal, clock).catch(() => undefined);
+        await delay(backoffMs(this.failures, BACKOFF, random), signal, clock).catch(() => undefined);
       }
     }
   }
@@ -107,6 +107,7 @@ export class Election {
     const { entries, revision } = await store.list(key, signal);
     if (!entries.some((entry) => entry.key === key)) return false;
     for await (const event of store.watch(key, { afterRevision: revision, signal })) {
+      this.failures = 0;
       if (event.kind === 'changes' && event.changes.some((change) => change.kind === 'delete' && change.key === key)) break;
     }
     return true;

@@ -33,13 +33,12 @@ export class Admission {
     if (waitMs > 0) throw rateLimited(`caller "${name}"`, `caller:${name}`, waitMs);
   }
 
-  /** @throws RESOURCE_EXHAUSTED / RATE_LIMITED with RetryInfo. */
+  /** A task that is refused uses up nothing of any capability. @throws RESOURCE_EXHAUSTED / RATE_LIMITED with RetryInfo. */
   admitTask(capabilities: readonly string[]): void {
-    if (this.capabilities === undefined) return;
-    for (const name of capabilities) {
-      const waitMs = this.capabilities.take(name);
-      if (waitMs > 0) throw rateLimited(`capability "${name}"`, `capability:${name}`, waitMs);
-    }
+    const refusal = this.capabilities?.takeAll(capabilities);
+    if (refusal === undefined) return;
+    const { key: name, waitMs } = refusal;
+    throw rateLimited(`capability "${name}"`, `capability:${name}`, waitMs);
   }
 }
 

@@ -5,7 +5,7 @@ import type { ClusterView } from '../discovery/view.js';
 import { CircuitState, type CircuitStatus } from '../gen/troupe/v1/health.js';
 import { GetStatusResponse, LeaseState, type LeaseStatus, type ViewStatus } from '../gen/troupe/v1/node.js';
 import type { MemberReport } from '../gen/troupe/v1/registry.js';
-import { circuitStatusToMessage, notableCircuits } from '../rpc/codec/circuit.js';
+import { circuitStatusToMessage, MAX_REPORTED_CIRCUITS, notableCircuits } from '../rpc/codec/circuit.js';
 import { instanceToMessage } from '../rpc/codec/instance.js';
 import { durationFromMs } from '../rpc/codec/time.js';
 import { healthToMessage } from './health-messages.js';
@@ -44,14 +44,11 @@ export interface HostedLoad {
   readonly circuits: readonly CircuitStatus[];
 }
 
-/** As many circuits as a heartbeat may carry. */
-const MAX_REPORTED = 64;
-
 /** What a member tells of itself with its heartbeat. */
 export function memberReport(routes: HealthTable, { inFlight, queued, circuits }: HostedLoad = NOTHING_HOSTED): MemberReport {
   const notable = notableCircuits([...circuits, ...nodeCircuits(routes)]);
   const open = notable.filter(({ state }) => state !== CircuitState.CIRCUIT_STATE_CLOSED);
-  return { inFlight, queued, circuits: open.slice(0, MAX_REPORTED) };
+  return { inFlight, queued, circuits: open.slice(0, MAX_REPORTED_CIRCUITS) };
 }
 
 const NOTHING_HOSTED: HostedLoad = { inFlight: 0, queued: 0, circuits: [] };

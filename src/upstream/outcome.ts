@@ -1,5 +1,5 @@
 import type { TroupeError } from '../core/errors.js';
-import { verdictOf as verdictOnAgent } from '../resilience/failure.js';
+import { blameOf } from '../resilience/failure.js';
 import { ABANDONED, REACHED, SUCCEEDED, type Verdict } from './verdict.js';
 
 /**
@@ -20,7 +20,7 @@ export function verdictOf(error: TroupeError, outcome: Outcome, elapsedMs: numbe
   if (error.code === 'CANCELLED') return ABANDONED;
   const reason = error.reason === error.code ? error.message : error.reason;
   if (outcome === 'answered') {
-    switch (verdictOnAgent(error, elapsedMs)) {
+    switch (blameOf(error, elapsedMs)) {
       case 'succeeded':
         return SUCCEEDED;
       case 'failed':

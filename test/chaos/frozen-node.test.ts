@@ -70,7 +70,9 @@ describe(`one of three nodes freezes under load (seed ${testSeed})`, () => {
       'p99 once it was set aside (ms)': percentile(others.map(latencyMs), 99),
       'tasks again after it went on (ms)': backMs,
     });
-    expect(findings).toEqual({ lost: [], invented: [], duplicates: findings.duplicates, repeated: [], unflagged: [] });
+    // Duplicates are allowed: an idempotent task that was with the frozen node is done elsewhere, and there as well once it goes on.
+    const { lost, invented, repeated, unflagged } = findings;
+    expect({ lost, invented, repeated, unflagged }).toEqual({ lost: [], invented: [], repeated: [], unflagged: [] });
     expect(Object.keys(failuresOf(operations)).filter((name) => name !== 'ABORTED/OUTCOME_UNKNOWN')).toEqual([]);
     expect(stuck.length).toBeGreaterThan(10);
     expect(setAsideMs).toBeLessThan(SET_ASIDE_BOUND_MS);

@@ -25,8 +25,10 @@ export function circuitStatusToMessage(service: string, id: string, breaker: Cir
   };
 }
 
-/** Of Node.GetStatus. */
-const MAX_CIRCUITS = 1_000;
+/** That an answer carries: of Node.GetStatus, and of Registry.GetStats. */
+export const MAX_CIRCUITS = 1_000;
+/** That a member's report carries with its heartbeat. */
+export const MAX_REPORTED_CIRCUITS = 64;
 
 /** Those that somebody looks for: all that are not closed, then those that have seen a failure; bounded. */
 export function notableCircuits(circuits: readonly CircuitStatus[]): CircuitStatus[] {

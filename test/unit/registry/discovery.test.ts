@@ -111,6 +111,25 @@ describe('what was handed out', () => {
   });
 });
 
+describe('what is known of 1,000 choices', () => {
+  const services = Array.from({ length: 1_000 }, (_, n) => `service-${n}`);
+  const first = Catalog.empty<StoredInstance>().with(
+    services.flatMap((service) =>
+      ['a', 'b'].map((id) => ({ kind: 'put' as const, known: { instance: instanceOf(service, id), leaseId: 1n } })),
+    ),
+    1n,
+  );
+
+  it('goes on when the catalog changes: each goes to the one whose turn it is', () => {
+    const discovery = new Discovery({ clock: new FakeClock(), random: seededRandom(testSeed) });
+    const choose = (catalog: Catalog<StoredInstance>) =>
+      services.map((service) => discovery.choose(catalog, { service, capabilities: [], strategy: 'round_robin' }).instance.id);
+    const before = choose(first);
+    const after = choose(first.with([{ kind: 'put', known: { instance: instanceOf('other', 'x'), leaseId: 1n } }], 2n));
+    expect(after.filter((id, n) => id === before[n])).toEqual([]);
+  });
+});
+
 describe('probes', () => {
   const probe = { failing: true, reason: 'no answer', sinceMs: 0, registryId: 'registry-1' };
 

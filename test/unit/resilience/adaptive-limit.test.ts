@@ -12,6 +12,8 @@ interface Load {
   readonly spread?: (random: Random) => number;
   /** Tasks at once that callers have. */
   readonly demand?: number;
+  /** They come so many at once, and the next when those have been done and a pause is over. */
+  readonly bursts?: { readonly tasks: number; readonly pauseMs: number };
   readonly max: number;
   readonly tasks?: number;
 }
@@ -26,6 +28,7 @@ function simulateOnce({
   unloadedMs = () => 100,
   spread = steady,
   demand = Number.POSITIVE_INFINITY,
+  bursts = { tasks: Number.POSITIVE_INFINITY, pauseMs: 0 },
   max,
   tasks = 12_000,
   seed,
@@ -36,8 +39,15 @@ function simulateOnce({
   let endsMs: number[] = [];
   let now = 0;
   let halfAtMs = 0;
+  let waiting = bursts.tasks;
   for (let task = 0; task < tasks; task++) {
-    while (endsMs.length < Math.min(adaptive.limit, demand)) {
+    if (waiting === 0 && endsMs.length === 0) {
+      now += bursts.pauseMs;
+      waiting = bursts.tasks;
+    }
+    while (waiting > 0 && endsMs.length < Math.min(adaptive.limit, demand)) {
+      adaptive.begun(now, endsMs.length);
+      waiting -= 1;
       const slower = Math.max(1, (endsMs.length + 1) / knee(task));
       endsMs.push(now + unloadedMs(task) * spread(random) * slower);
     }
@@ -45,7 +55,7 @@ function simulateOnce({
     const inFlight = endsMs.length;
     const first = endsMs.indexOf(now);
     endsMs = endsMs.filter((_, index) => index !== first);
-    adaptive.observe(now, inFlight);
+    adaptive.ended(now, inFlight);
     limits.push(adaptive.limit);
     if (task === tasks / 2) halfAtMs = now;
   }
@@ -97,6 +107,19 @@ describe('AdaptiveLimit', () => {
       expect(meanOf(4_000, 6_000)).toBeGreaterThan(14);
       expect(meanOf(9_000, 12_000)).toBeLessThan(name === 'exponential' ? 16 : 8);
       expect(meanOf(15_000, 18_000)).toBeGreaterThan(14);
+    });
+
+    it.each([
+      [200, 1_000],
+      [1_000, 1_000],
+      [200, 20],
+    ])('does not take the pauses between bursts for work: bursts of %d, %d ms apart', (tasks, pauseMs) => {
+      const load = { unloadedMs: () => 10, spread, bursts: { tasks, pauseMs } };
+      expect(simulate({ ...load, knee: () => 1_000, max: 32 }).meanOf(6_000, 12_000)).toBeGreaterThan(30);
+      expect(simulate({ ...load, knee: () => 1_000, max: 256 }).meanOf(6_000, 12_000)).toBeGreaterThan(200);
+      const found = simulate({ ...load, knee: () => 16, max: 256 }).meanOf(6_000, 12_000);
+      expect(found).toBeGreaterThan(16 * (name === 'exponential' ? 0.5 : 0.7));
+      expect(found).toBeLessThan(16 * (name === 'exponential' ? 3.5 : 1.6));
     });
 
     it('does not take tasks that got longer for congestion', () => {

@@ -28,6 +28,22 @@ describe('RateLimiter', () => {
     expect(limiter.size).toBe(0);
   });
 
+  it('takes of all or of none, and says whose tokens are missing', async () => {
+    const limiter = new RateLimiter((key) => (key === 'free' ? undefined : LIMIT), clock);
+    takes(limiter, 'b', 2);
+    expect(limiter.takeAll(['a', 'free', 'b'])).toEqual({ key: 'b', waitMs: 100 });
+    expect(takes(limiter, 'a', 3)).toEqual([0, 0, 100]);
+    await clock.advance(100);
+    expect(limiter.takeAll(['a', 'b'])).toBeUndefined();
+    expect([limiter.take('a'), limiter.take('b')]).toEqual([100, 100]);
+  });
+
+  it('gives back what it took twice of one key', () => {
+    const limiter = new RateLimiter(() => LIMIT, clock);
+    expect(limiter.takeAll(['a', 'a', 'a'])).toEqual({ key: 'a', waitMs: 100 });
+    expect(takes(limiter, 'a', 3)).toEqual([0, 0, 100]);
+  });
+
   it('follows a limit that changes', () => {
     let limit: RateLimit = LIMIT;
     const limiter = new RateLimiter(() => limit, clock);

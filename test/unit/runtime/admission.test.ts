@@ -350,6 +350,26 @@ describe('adaptive concurrency', () => {
     await Promise.all([agent.activation.stop(0), clock.advance(5_000)]);
   });
 
+  it('works on as many as before when tasks come in bursts with pauses between', async () => {
+    const clock = new FakeClock();
+    const run = () => new Promise<string>((resolve) => clock.after(10, () => resolve('done')));
+    const { activation, give } = await agentOf(
+      { run },
+      { concurrency: 32, mailboxCapacity: 1_000, adaptiveConcurrency: true },
+      clock,
+    );
+    const limits: number[] = [];
+    for (let burst = 0; burst < 40; burst++) {
+      const results = Array.from({ length: 200 }, () => give(3_600_000).result);
+      await clock.advance(1_500);
+      await Promise.all(results);
+      limits.push(activation.status().concurrencyLimit);
+    }
+    // Half, while it looks how long tasks take with less to do.
+    expect(Math.min(...limits.slice(10))).toBeGreaterThanOrEqual(16);
+    expect(limits.slice(10)).toContain(32);
+  });
+
   it('is off unless it is asked for', async () => {
     expect((await agentOf({}, { concurrency: 7 })).activation.status().concurrencyLimit).toBe(7);
   });
@@ -528,6 +548,14 @@ describe('the circuit of an agent', () => {
     await outcome();
     await outcome();
     expect([circuit()?.state.kind, circuit()?.retryInMs()]).toEqual(['open', 90_000]);
+  });
+
+  it('says until when also where its pause is long', async () => {
+    const { outcome, clock } = await agentOf({ run: broken, circuit: { failures: 1, openMs: 60_000 } });
+    await outcome();
+    expect(await outcome()).toMatchObject({ reason: 'CIRCUIT_OPEN', retryAfterMs: 60_000 });
+    await clock.advance(59_999.5);
+    expect(await outcome()).toMatchObject({ reason: 'CIRCUIT_OPEN', retryAfterMs: 1 });
   });
 
   it('can be switched off', async () => {
