@@ -83,6 +83,11 @@ export class Load {
     return ageMs >= REPORT_FADES_MS ? this.calls : this.calls + this.others * (1 - ageMs / REPORT_FADES_MS);
   }
 
+  /** What `work` is at most, at any time; `inFlight` is the least. Where those two decide, a picker saves the clock. */
+  get mostWork(): number {
+    return this.calls + this.others;
+  }
+
   /**
    * What a further call would have to wait for, in milliseconds: the average latency × (in flight + 1), as in Finagle. It decays while nothing
    * is measured, so that a slow one is tried again. Never measured: 0, or a penalty while the first calls are under way.

@@ -104,6 +104,7 @@ describe('work', () => {
     expect(load.work(1_000)).toBe(7);
     expect(load.work(6_000)).toBe(5);
     for (const nowMs of [11_000, 1_000_000]) expect(load.work(nowMs)).toBe(3);
+    expect(load.mostWork).toBe(7);
   });
 
   it('takes those for others who were not ours when it was told', () => {
