@@ -76,7 +76,7 @@ export class Load {
     this.reportedAtMs = Math.floor(nowMs);
   }
 
-  /** Tasks there: our own, and those of others as last told, which fade to nothing within 10 s. */
+  /** Tasks there: our own, and those of others as last told, which fade to nothing within 10 s: for a later `nowMs` never more. */
   work(nowMs: number): number {
     if (this.others === 0) return this.calls;
     const ageMs = nowMs - this.reportedAtMs;
