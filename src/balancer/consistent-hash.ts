@@ -32,14 +32,14 @@ class HashPicker<C extends Candidate> implements Picker<C> {
     private readonly candidates: readonly C[],
     private readonly deps: PickerDeps,
   ) {
-    const { members = candidates, memory, clock, random } = deps;
+    const { members = candidates, memory, random } = deps;
     this.ring = memory.kept instanceof Ring && memory.kept.isOf(members) ? memory.kept : new Ring(members);
     memory.kept = this.ring;
     this.candidateOf = byMember(members, candidates);
     this.loadOf = this.candidateOf.map((candidate) => candidate?.load);
     this.weightOf = weightsOf(members);
     const loads = candidates.map(({ load }) => load);
-    this.work = new SampledWork(loads, clock.monotonicMs());
+    this.work = new SampledWork(loads, deps.clock);
     this.weights = candidates.reduce((sum, { weight }) => sum + weight, 0);
     this.lottery = new Lottery(candidates, random);
   }
@@ -48,26 +48,28 @@ class HashPicker<C extends Candidate> implements Picker<C> {
     const { ring } = this;
     if (hash === undefined) return this.candidates[this.lottery.draw(excluded)];
     if (this.weights === 0) return undefined;
-    const nowMs = this.deps.clock.monotonicMs();
-    const boundForWeight = (BOUND * (this.work.total(nowMs) + 1)) / this.weights;
+    const boundForWeight = (BOUND * (this.work.total() + 1)) / this.weights;
     let first: C | undefined;
     let point = ring.find(hash);
     for (let step = 0, end = ring.size; step < end; step++) {
       const member = ring.memberAt(point);
       point = point + 1 < ring.size ? point + 1 : 0;
       const load = this.loadOf[member];
-      if (load === undefined || this.isExcluded(member, excluded)) continue;
-      if (load.work(nowMs) < Math.ceil(boundForWeight * (this.weightOf[member] ?? 1)) || load.hasRoom(nowMs))
-        return this.candidateOf[member];
+      const candidate = this.candidateOf[member];
+      if (load === undefined || candidate === undefined || excluded?.has(candidate.key) === true) continue;
+      if (this.takes(load, Math.ceil(boundForWeight * (this.weightOf[member] ?? 1)))) return candidate;
       if (first !== undefined) continue;
-      first = this.candidateOf[member];
+      first = candidate;
       end = Math.min(end, step + MAX_WALK);
     }
     return first;
   }
 
-  private isExcluded(member: number, excluded: ReadonlySet<string> | undefined): boolean {
-    return excluded?.has(this.candidateOf[member]?.key ?? '') === true;
+  /** Work only falls with time: where it was within the bound the last time that the clock was read, it needs not be read again. */
+  private takes(load: Load, bound: number): boolean {
+    if (load.work(this.work.lookedAtMs) < bound) return true;
+    const nowMs = this.deps.clock.monotonicMs();
+    return load.work(nowMs) < bound || load.hasRoom(nowMs);
   }
 }
 

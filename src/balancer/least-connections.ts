@@ -24,10 +24,16 @@ export const leastConnections: BuildPicker = (candidates, { random, clock }) => 
       const firstLoad = loads[first];
       const secondLoad = loads[second];
       if (firstLoad === undefined || secondLoad === undefined) return undefined;
+      // Read before it is known which of them it is, or the processor would wait for memory once more then.
+      const firstCandidate = candidates[first];
+      const secondCandidate = candidates[second];
+      const firstWeight = weights[first] ?? 1;
+      const secondWeight = weights[second] ?? 1;
+      // work / weight of each, multiplied out. The clock, which takes as long as the rest, is read only where it can matter.
+      if (firstLoad.mostWork * secondWeight <= secondLoad.inFlight * firstWeight) return firstCandidate;
+      if (secondLoad.mostWork * firstWeight < firstLoad.inFlight * secondWeight) return secondCandidate;
       const nowMs = clock.monotonicMs();
-      // work / weight of each, multiplied out.
-      const isSecond = secondLoad.work(nowMs) * (weights[first] ?? 1) < firstLoad.work(nowMs) * (weights[second] ?? 1);
-      return candidates[isSecond ? second : first];
+      return secondLoad.work(nowMs) * firstWeight < firstLoad.work(nowMs) * secondWeight ? secondCandidate : firstCandidate;
     },
   };
 };

@@ -81,11 +81,16 @@ export class Load {
     this.reportedAtMs = Math.floor(nowMs);
   }
 
-  /** Tasks there: our own, and those of others as last told, which fade to nothing within 10 s. */
+  /** Tasks there: our own, and those of others as last told, which fade to nothing within 10 s: for a later `nowMs` never more. */
   work(nowMs: number): number {
     if (this.others === 0) return this.calls;
     const ageMs = nowMs - this.reportedAtMs;
     return ageMs >= REPORT_FADES_MS ? this.calls : this.calls + this.others * (1 - ageMs / REPORT_FADES_MS);
+  }
+
+  /** What `work` is at most, at any time; `inFlight` is the least. Where those two decide, a picker saves the clock. */
+  get mostWork(): number {
+    return this.calls + this.others;
   }
 
   /**

@@ -7,9 +7,11 @@ export interface RingMember {
 
 /** Points of a member of weight 1 where that is the usual weight: ketama's 160, with which shares differ by 8 % (one in √160). */
 const POINTS = 160;
-/** Beyond it everybody gets half as many, and so on: what a ring costs in memory (8 bytes each) and in time to build. */
+/** Beyond it everybody gets half as many, and so on: what a ring costs in memory (5 bytes each) and in time to build. */
 const MAX_POINTS = 2 ** 19;
 const SEEDS = [0, 0x9e3779b9] as const;
+/** A range of hashes has 4 to 8 points on average, fewer where there are few for each member: a search looks at a cache line or two. */
+const POINTS_IN_RANGE_LOG2 = 2;
 
 /**
  * A hash ring (Karger et al., 1997): each member is at as many points as its weight says, at places that depend on its key alone, and a key belongs
@@ -17,23 +19,29 @@ const SEEDS = [0, 0x9e3779b9] as const;
  */
 export class Ring {
   readonly size: number;
-  /** Hash and member of each point, by hash; side by side, so that a look at a point costs one cache line. */
+  /**
+   * The points by hash, each as one number so that a ring among many stays in the processor's caches: the low bits of its hash, of which its range says the
+   * rest, above its member. That there are at least as many ranges as members makes them fit.
+   */
   private readonly points: Uint32Array;
-  /** Where the points begin of each range of hashes: as many ranges as points or fewer, so a search is a step or two. */
+  /** Where the points begin of each range of hashes, and where those of the last one end. */
   private readonly starts: Uint32Array;
-  private readonly shift: number;
+  private readonly rangeBits: number;
+  private readonly memberMask: number;
   private readonly keys: readonly string[];
   private readonly weights: Uint16Array;
 
   constructor(members: readonly RingMember[]) {
     this.keys = members.map(({ key }) => key);
     this.weights = Uint16Array.from(members, ({ weight }) => weight);
-    const counts = pointCounts(this.weights);
-    this.size = counts.reduce((sum, count) => sum + count, 0);
-    const rangeBits = Math.max(1, Math.floor(Math.log2(Math.max(1, this.size))));
-    this.shift = 32 - rangeBits;
-    this.points = sortedByHash(pointsOf(this.keys, counts, this.size));
-    this.starts = startsOf(this.points, rangeBits);
+    const points = ringPoints(members);
+    this.size = points.length / 2;
+    const memberBits = Math.ceil(Math.log2(Math.max(2, members.length)));
+    this.rangeBits = Math.max(memberBits, Math.floor(Math.log2(Math.max(1, this.size))) - POINTS_IN_RANGE_LOG2);
+    this.memberMask = 2 ** this.rangeBits - 1;
+    this.starts = startsOf(points, this.rangeBits);
+    this.points = new Uint32Array(this.size);
+    for (let i = 0; i < this.size; i++) this.points[i] = this.packed(points[i * 2] ?? 0, points[i * 2 + 1] ?? 0);
   }
 
   /** Whether a ring of these members would be the same. */
@@ -44,19 +52,35 @@ export class Ring {
 
   /** The first point at or after `hash`, clockwise. */
   find(hash: number): number {
-    let point = this.starts[hash >>> this.shift] ?? 0;
-    while (point < this.size && this.hashAt(point) < hash) point += 1;
+    const range = hash >>> (32 - this.rangeBits);
+    const end = this.starts[range + 1] ?? 0;
+    const from = this.packed(hash, 0);
+    let point = this.starts[range] ?? 0;
+    while (point < end && (this.points[point] ?? 0) < from) point += 1;
     return point === this.size ? 0 : point;
-  }
-
-  hashAt(point: number): number {
-    return this.points[point * 2] ?? 0;
   }
 
   /** Whose a point is: an index into the members. */
   memberAt(point: number): number {
-    return this.points[point * 2 + 1] ?? 0;
+    return (this.points[point] ?? 0) & this.memberMask;
   }
+
+  private packed(hash: number, member: number): number {
+    return ((hash << this.rangeBits) | member) >>> 0;
+  }
+}
+
+/** Hash and member of each point, by hash: what a ring of these members is made of. */
+export function ringPoints(members: readonly RingMember[]): Uint32Array {
+  const counts = pointCounts(Uint16Array.from(members, ({ weight }) => weight));
+  const size = counts.reduce((sum, count) => sum + count, 0);
+  return sortedByHash(
+    pointsOf(
+      members.map(({ key }) => key),
+      counts,
+      size,
+    ),
+  );
 }
 
 /**

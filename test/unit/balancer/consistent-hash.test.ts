@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { hashKey } from '../../../src/balancer/hash-key.js';
 import type { Candidate, PickerDeps } from '../../../src/balancer/picker.js';
-import { Ring } from '../../../src/balancer/ring.js';
+import { Ring, ringPoints } from '../../../src/balancer/ring.js';
 import { strategies } from '../../../src/balancer/strategies.js';
 import { testSeed } from '../../support/seeded-random.js';
 import { begin, candidates, deps, report, tally } from './candidates.js';
@@ -87,6 +87,18 @@ describe('consistent hashing', () => {
     }
   });
 
+  it('holds that bound among many as well, whose work it looks at in blocks', () => {
+    const all = candidates(200);
+    const picker = strategies.consistent_hash(all, deps());
+    for (const one of all) begin(one, 8);
+    // As many picks as there are candidates, and a block more.
+    for (let i = 0; i < 208; i++) picker.pick({ hash: i });
+    for (let i = 0; i < 16; i++) picker.pick({ hash: 12_345 })?.load.begin();
+    // A share is 8 tasks, a little more with each that is added, so the bound is 11.
+    const most = all.map(({ load }) => load.inFlight).sort((a, b) => b - a);
+    expect(most.slice(0, 7)).toEqual([11, 11, 11, 11, 11, 9, 8]);
+  });
+
   it('comes back to the one of the key when that has room again', () => {
     const all = candidates(4);
     const picker = strategies.consistent_hash(all, deps());
@@ -130,14 +142,22 @@ describe('consistent hashing', () => {
 describe(`the ring (seed ${testSeed})`, () => {
   const memberOf = (key: string, weight = 1) => ({ key, weight });
 
-  it('finds the first point clockwise of any hash', () => {
-    const ring = new Ring(Array.from({ length: 20 }, (_, i) => memberOf(`m${i}`)));
-    const sorted = Array.from({ length: ring.size }, (_, i) => ring.hashAt(i));
-    expect([...sorted].sort((a, b) => a - b)).toEqual(sorted);
+  it.each([1, 2, 20, 1_000, 20_000])('finds the first point clockwise of any hash, and whose it is, with %d members', (count) => {
+    const members = Array.from({ length: count }, (_, i) => memberOf(`m${i}`));
+    const ring = new Ring(members);
+    const points = ringPoints(members);
+    const hashes = points.filter((_, i) => i % 2 === 0);
+    expect(ring.size).toBe(hashes.length);
+    expect(hashes.every((hash, i) => i === 0 || hash >= (hashes[i - 1] ?? 0))).toBe(true);
+    const someHash = fc.nat(hashes.length - 1).map((point) => hashes[point] ?? 0);
     fc.assert(
-      fc.property(fc.oneof(fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.constantFrom(...sorted, 0, 2 ** 32 - 1)), (hash) => {
-        const expected = sorted.findIndex((point) => point >= hash);
-        expect(ring.find(hash)).toBe(expected === -1 ? 0 : expected);
+      fc.property(fc.oneof(fc.integer({ min: 0, max: 2 ** 32 - 1 }), someHash, fc.constantFrom(0, 2 ** 32 - 1)), (hash) => {
+        const expected = Math.max(
+          0,
+          hashes.findIndex((point) => point >= hash),
+        );
+        expect(ring.find(hash)).toBe(expected);
+        expect(ring.memberAt(expected)).toBe(points[expected * 2 + 1]);
       }),
       { seed: testSeed | 0 },
     );

@@ -38,6 +38,21 @@ describe(`least connections (seed ${testSeed})`, () => {
     expect(picker.pick({})).toBe(told);
   });
 
+  it('counts that among many too, of whom it sees two', async () => {
+    const clock = new FakeClock();
+    const [told, ours] = [candidates(20), candidates(20)];
+    for (const { load } of told) load.report(report(5), 0);
+    for (const one of ours) begin(one, 1);
+    const picker = strategies.least_connections([...told, ...ours], deps({ clock }));
+    const shareOfOurs = () => {
+      const picked = Array.from({ length: 4_000 }, () => picker.pick({}));
+      return picked.filter((one) => one !== undefined && ours.includes(one)).length / 4_000;
+    };
+    expect(Math.abs(shareOfOurs() - 0.75)).toBeLessThan(0.04);
+    await clock.advance(9_000);
+    expect(Math.abs(shareOfOurs() - 0.25)).toBeLessThan(0.04);
+  });
+
   it('breaks ties at random', () => {
     const all = candidates(4);
     // Two tied ones side by side: the first of them from a random start would get three quarters.

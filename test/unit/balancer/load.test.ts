@@ -106,6 +106,14 @@ describe('work', () => {
     for (const nowMs of [11_000, 1_000_000]) expect(load.work(nowMs)).toBe(3);
   });
 
+  it('is between our own and all that was told, and never more than for an earlier time, even one before the report', () => {
+    const load = loadWith(3);
+    load.report(report(7), 5_000);
+    const works = [0, 4_999, 5_000, 5_001, 9_000, 15_000, 20_000].map((nowMs) => load.work(nowMs));
+    expect([...works].sort((a, b) => b - a)).toEqual(works);
+    expect([works[2], works.at(-1)]).toEqual([load.mostWork, load.inFlight]);
+  });
+
   it('takes those for others who were not ours when it was told', () => {
     const load = loadWith(3);
     load.report(report(5), 0);
