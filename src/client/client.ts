@@ -25,7 +25,7 @@ import { type RawCallOptions, RawClient } from '../rpc/raw-client.js';
 import { RenewedChannel } from '../rpc/renewed-channel.js';
 import { readEvent, type TaskEvent, TaskResult } from './result.js';
 import { resuming } from './resuming-stream.js';
-import { type RunOptions, type RunStreamOptions, routedTask } from './run-options.js';
+import { milliseconds, type RunOptions, type RunStreamOptions, routedTask } from './run-options.js';
 
 export const DEFAULT_ADDRESS = '127.0.0.1:8080';
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -113,7 +113,7 @@ export class TroupeClient {
     const id = options.id ?? newId<TaskId>('task', systemRandom);
     const task = routedTask(capabilities, input, { ...options, id });
     const call = { ...callOptions(options), graceMs: DEADLINE_GRACE_MS, signal };
-    const resumeWindow = resumeWindowMs === 0 ? undefined : durationFromMs(resumeWindowMs);
+    const resumeWindow = resumeWindowMs === 0 ? undefined : durationFromMs(milliseconds('resumeWindowMs', resumeWindowMs));
     await this.ready();
     yield* resuming({
       open: (from) =>
@@ -261,8 +261,9 @@ export function connect(address = DEFAULT_ADDRESS, options: ConnectOptions = {})
 }
 
 function callOptions({ timeoutMs = DEFAULT_TIMEOUT_MS, traceparent }: RunOptions) {
+  // Who has no time left has none: as a deadline that has passed.
   if (timeoutMs <= 0) throw deadlineExceeded('timeoutMs: must be positive');
-  return { deadlineMs: Date.now() + timeoutMs, traceparent };
+  return { deadlineMs: Date.now() + milliseconds('timeoutMs', timeoutMs), traceparent };
 }
 
 function grace(graceMs: number | undefined) {

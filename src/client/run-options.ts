@@ -64,7 +64,7 @@ const PRIORITIES: Readonly<Record<TaskPriority, Priority>> = {
 
 export const PRIORITY_NAMES = Object.keys(PRIORITIES) as readonly TaskPriority[];
 
-/** A task as it is sent. @throws TroupeError INVALID_ARGUMENT for a priority that is none. */
+/** A task as it is sent. @throws TroupeError INVALID_ARGUMENT naming the option that is wrong. */
 export function routedTask(capabilities: string | readonly string[], input: PayloadInput, options: RunOptions): RoutedTask {
   return {
     id: options.id ?? '',
@@ -83,17 +83,26 @@ export function routedTask(capabilities: string | readonly string[], input: Payl
 }
 
 function priorityOf(name: TaskPriority): Priority {
-  const priority = PRIORITIES[name];
+  const priority = Object.hasOwn(PRIORITIES, name) ? PRIORITIES[name] : undefined;
   if (priority === undefined) throw invalidArgument('priority', `must be one of ${PRIORITY_NAMES.join(', ')}`);
   return priority;
 }
 
 function retryPolicy({ maxAttempts, initialBackoffMs, maxBackoffMs, hedgingDelayMs }: RetryOptions): RetryPolicy {
-  const duration = (ms: number | undefined) => (ms === undefined ? undefined : durationFromMs(ms));
+  if (maxAttempts !== undefined && !Number.isInteger(maxAttempts))
+    throw invalidArgument('retry.maxAttempts', 'must be a whole number');
+  const duration = (field: string, ms: number | undefined) =>
+    ms === undefined ? undefined : durationFromMs(milliseconds(`retry.${field}`, ms));
   return {
     maxAttempts,
-    initialBackoff: duration(initialBackoffMs),
-    maxBackoff: duration(maxBackoffMs),
-    hedgingDelay: duration(hedgingDelayMs),
+    initialBackoff: duration('initialBackoffMs', initialBackoffMs),
+    maxBackoff: duration('maxBackoffMs', maxBackoffMs),
+    hedgingDelay: duration('hedgingDelayMs', hedgingDelayMs),
   };
+}
+
+/** @throws TroupeError INVALID_ARGUMENT naming `field` for what is no number, infinite, or below 0. */
+export function milliseconds(field: string, ms: number): number {
+  if (Number.isFinite(ms) && ms >= 0) return ms;
+  throw invalidArgument(field, `must be a number of milliseconds, 0 or more, not ${ms}`);
 }

@@ -15,7 +15,7 @@ export interface Destination {
   readonly members: readonly Target[];
   /** Whether so few are healthy that health is left aside. */
   readonly panic: boolean;
-  /** Of all tasks that come here. */
+  /** Of all tasks that need the capabilities, whatever their strategy. */
   readonly retries: RetryBudget;
 }
 
@@ -31,6 +31,12 @@ interface Known extends Destination {
   /** Monotonic: until then, changes of health alone do not have it built anew. */
   readonly keepUntilMs: number;
   readonly memory: PickerMemory;
+}
+
+/** All destinations of one set of capabilities. */
+interface Group {
+  readonly retries: RetryBudget;
+  readonly strategies: Map<StrategyName, Known>;
 }
 
 export interface DestinationsDeps {
@@ -53,7 +59,7 @@ const PANIC_BELOW = 0.5;
 /** Turns a set of capabilities into a picker over the agents that have all of them, rebuilt only when one of those changed. */
 export class Destinations {
   /** By capabilities, then by strategy: the name of a single capability is found faster than a key made of both. */
-  private destinations = new Map<string, Map<StrategyName, Known>>();
+  private groups = new Map<string, Group>();
   /** Of tasks that name their agent, by agent. */
   private ownRetries = new Map<string, RetryBudget>();
 
@@ -77,7 +83,7 @@ export class Destinations {
   /** Where a task goes that needs all of `given`. */
   resolve(given: readonly string[], strategy: StrategyName): Destination {
     const capabilities = given.length === 1 ? given : [...given].sort();
-    const known = this.destinations.get(keyOf(capabilities))?.get(strategy);
+    const known = this.groups.get(keyOf(capabilities))?.strategies.get(strategy);
     if (known !== undefined && this.isCurrent(known, capabilities)) return known;
     return this.build(known, capabilities, strategy);
   }
@@ -85,7 +91,7 @@ export class Destinations {
   /** As `resolve`, whatever changed how little ago. */
   resolveAnew(given: readonly string[], strategy: StrategyName): Destination {
     const capabilities = given.length === 1 ? given : [...given].sort();
-    return this.build(this.destinations.get(keyOf(capabilities))?.get(strategy), capabilities, strategy);
+    return this.build(this.groups.get(keyOf(capabilities))?.strategies.get(strategy), capabilities, strategy);
   }
 
   private isCurrent(known: Known, capabilities: readonly string[]): boolean {
@@ -110,11 +116,13 @@ export class Destinations {
     const isSame = sameLists && isEqual(targets, before.targets);
     const picker = isSame ? before.picker : strategyIn(this.deps.zone, strategy)(targets, { random, clock, memory, members });
     const endedAtMs = clock.monotonicMs();
+    // What nobody offers is not kept: names that callers make up must not drive out the others.
+    const group = this.group(keyOf(capabilities), members.length > 0);
     const destination: Known = {
       picker,
       members,
       panic,
-      retries: before?.retries ?? new RetryBudget(DEFAULT_RETRY_BUDGET, clock),
+      retries: group.retries,
       catalog,
       lists,
       targets,
@@ -122,19 +130,18 @@ export class Destinations {
       keepUntilMs: endedAtMs + (endedAtMs - startedAtMs) * (BUILD_SHARE - 1),
       memory,
     };
-    // What nobody offers is not kept: names that callers make up must not drive out the others.
-    if (members.length > 0 || before !== undefined) this.keep(destination, keyOf(capabilities), strategy);
+    group.strategies.set(strategy, destination);
     return destination;
   }
 
-  private keep(destination: Known, key: string, strategy: StrategyName): void {
-    let strategies = this.destinations.get(key);
-    if (strategies === undefined) {
-      if (this.destinations.size >= MAX_DESTINATIONS) this.destinations = new Map();
-      strategies = new Map();
-      this.destinations.set(key, strategies);
-    }
-    strategies.set(strategy, destination);
+  private group(key: string, keep: boolean): Group {
+    const known = this.groups.get(key);
+    if (known !== undefined) return known;
+    const group: Group = { retries: new RetryBudget(DEFAULT_RETRY_BUDGET, this.deps.clock), strategies: new Map() };
+    if (!keep) return group;
+    if (this.groups.size >= MAX_DESTINATIONS) this.groups = new Map();
+    this.groups.set(key, group);
+    return group;
   }
 }
 

@@ -329,6 +329,16 @@ describe('Destinations', () => {
     expect([...counts.values()]).toEqual([100, 100, 100, 100]);
   });
 
+  it('have one retry budget for the tasks of all strategies, and another for other capabilities', () => {
+    routerTo(agentOf('a', ['x', 'y']), agentOf('b', ['x']));
+    const { destinations } = rig;
+    const { retries } = destinations.resolve(['x'], 'round_robin');
+    expect(destinations.resolve(['x'], 'random').retries).toBe(retries);
+    expect(destinations.resolve(['y'], 'random').retries).not.toBe(retries);
+    rig.put(agentOf('b', ['x', 'y']));
+    expect(destinations.resolve(['x'], 'round_robin').retries).toBe(retries);
+  });
+
   it('know an agent by its id', () => {
     routerTo(...agents('a'));
     const found: Target | undefined = rig.destinations.agent('a');
