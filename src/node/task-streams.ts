@@ -13,7 +13,7 @@ const STREAM_BACKLOG_BYTES = MIB;
 const MAX_STREAM_BACKLOG = 256;
 const MAX_STREAM_BACKLOG_BYTES = 16 * MIB;
 /** Of each stream that can be resumed, so much of what was sent is kept: what two connections and their ends can hold, and a margin. */
-const REPLAY_BYTES = 4 * MIB;
+const REPLAY_BYTES = 8 * MIB;
 /** Streams whose work has ended and that wait for a reader to come back, and what they may hold together; the oldest go first. */
 const MAX_ENDED = 1_000;
 const MAX_ENDED_BYTES = 64 * MIB;

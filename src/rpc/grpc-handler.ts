@@ -77,6 +77,7 @@ function pump<W extends grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerD
   const run = async () => {
     const departure = new Departure(call);
     const iterator = open()[Symbol.asyncIterator]();
+    const backlog = new Backlog(call);
     try {
       for (;;) {
         const step = await departure.or(iterator.next());
@@ -85,7 +86,8 @@ function pump<W extends grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerD
           call.end();
           return;
         }
-        if (!call.write(encode(type, step.value)) && (await departure.or(drained(call))) === 'gone') return;
+        const mayGoOn = backlog.write(encode(type, step.value));
+        if (!mayGoOn && (await departure.or(backlog.drained())) === 'gone') return;
       }
     } finally {
       // Not awaited: a source that waits for something else ends when its own signal tells it.
@@ -123,8 +125,51 @@ class Departure {
   }
 }
 
-function drained(call: grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerDuplexStream<Buffer, Buffer>): Promise<'drained'> {
-  return new Promise((resolve) => call.once('drain', () => resolve('drained')));
+/** Messages below it are left to the count of the stream, which takes 16. */
+const LARGE_BYTES = 8 * 1024;
+const MAX_BACKLOG_BYTES = 128 * 1024;
+
+/** What was written and is not yet on its way: grpc-js counts messages only, and would take 16 however large they are. */
+class Backlog {
+  private bytes = 0;
+  private isFull = false;
+  private wake: () => void = () => undefined;
+
+  constructor(private readonly call: grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerDuplexStream<Buffer, Buffer>) {
+    call.on('drain', () => {
+      this.isFull = false;
+      this.wakeIfRoom();
+    });
+  }
+
+  /** Whether more may be written at once. */
+  write(message: Buffer): boolean {
+    const { length } = message;
+    if (length < LARGE_BYTES) this.isFull = !this.call.write(message);
+    else {
+      this.bytes += length;
+      this.isFull = !this.call.write(message, () => {
+        this.bytes -= length;
+        this.wakeIfRoom();
+      });
+    }
+    return this.hasRoom;
+  }
+
+  drained(): Promise<'drained'> {
+    return new Promise((resolve) => {
+      this.wake = () => resolve('drained');
+      this.wakeIfRoom();
+    });
+  }
+
+  private get hasRoom(): boolean {
+    return !this.isFull && this.bytes < MAX_BACKLOG_BYTES;
+  }
+
+  private wakeIfRoom(): void {
+    if (this.hasRoom) this.wake();
+  }
 }
 
 /**

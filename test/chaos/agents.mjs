@@ -65,7 +65,7 @@ export const blocker = defineAgent({
 });
 
 /**
- * Waits for `firstMs`, then streams `chunks` numbered chunks, one each `everyMs`. Writes into the file `config.log` when it begins, when it is
+ * Waits for `firstMs`, then streams `chunks` numbered chunks of `bytes`, one each `everyMs`. Writes into the file `config.log` when it begins, when it is
  * called off and when it is done.
  */
 export const streamer = defineAgent({
@@ -74,13 +74,14 @@ export const streamer = defineAgent({
   concurrency: 64,
   config: { parse: (value) => ({ log: undefined, ...value }) },
   run: async (task, ctx) => {
-    const { chunks, everyMs, firstMs = 0 } = task.json();
+    const { chunks, everyMs, firstMs = 0, bytes = 0 } = task.json();
+    const filler = 'x'.repeat(bytes);
     const { log } = ctx.config;
     note(log, 'begun', task, ctx);
     ctx.signal.addEventListener('abort', () => note(log, 'called-off', task, ctx), { once: true });
     if (firstMs > 0) await delay(firstMs, undefined, { signal: ctx.signal });
     for (let n = 0; n < chunks; n++) {
-      await ctx.emit({ n });
+      await ctx.emit({ n, filler });
       await delay(everyMs, undefined, { signal: ctx.signal });
     }
     note(log, 'done', task, ctx);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { TroupeClient } from '../../src/client/client.js';
 import type { RunStreamOptions } from '../../src/client/run-options.js';
@@ -28,8 +29,8 @@ interface Streamed {
   readonly ended: Promise<unknown>;
 }
 
-/** Reads a stream in the background and keeps what it gave. */
-function read(troupe: TroupeClient, id: string, input: object, options: RunStreamOptions): Streamed {
+/** Reads a stream in the background, with a pause after each event, and keeps what it gave. */
+function read(troupe: TroupeClient, id: string, input: object, options: RunStreamOptions, pauseMs = 0): Streamed {
   const streamed: Omit<Streamed, 'ended'> = { id, numbers: [], cursors: [], atMs: [], routed: [], results: 0 };
   const follow = async () => {
     for await (const event of troupe.runStream(options.agentId === undefined ? 'stream' : [], input as never, {
@@ -41,6 +42,7 @@ function read(troupe: TroupeClient, id: string, input: object, options: RunStrea
       if (event.kind === 'chunk') streamed.numbers.push((payloadJson(event.payload) as { readonly n: number }).n);
       if (event.kind === 'routed') streamed.routed.push({ nodeId: event.nodeId, attempt: event.attempt });
       if (event.kind === 'result') streamed.results += 1;
+      if (pauseMs > 0) await delay(pauseMs);
     }
   };
   // The same object, so that what is read shows in it.
@@ -107,6 +109,21 @@ describe(`streams (seed ${testSeed})`, () => {
       expect(isGrowing(cursors)).toBe(true);
       expect(results).toBe(1);
       expect(begun.filter(({ taskId }) => taskId === id)).toHaveLength(1);
+    }
+  }, 60_000);
+
+  it('of large chunks, whose reader is slower than their agent, go on as well', async () => {
+    const gateway = await startGateway(cluster.registry.address, '--id', 'doomed-2');
+    const troupe = client(gateway.address);
+    const large = { chunks: 40, everyMs: 0, bytes: 512 * 1024 };
+    const streams = [1, 2].map(() => read(troupe, newId('large'), large, { timeoutMs: 40_000 }, 50));
+    await eventually(() => expect(Math.min(...streams.map(({ numbers }) => numbers.length))).toBeGreaterThan(10));
+    await gateway.process.kill('SIGKILL');
+    await startGateway(cluster.registry.address, '--id', 'doomed-2', '--port', String(gateway.port));
+    expect(await Promise.all(streams.map(({ ended }) => ended))).toEqual([undefined, undefined]);
+    for (const { numbers, results } of streams) {
+      expect(numbers).toEqual(inOrder(40));
+      expect(results).toBe(1);
     }
   }, 60_000);
 

@@ -191,14 +191,14 @@ describe('what goes wrong in agents', () => {
     await troupe.deploy({
       id: 'patient',
       kind: 'worker',
-      capabilities: ['patience'],
+      capabilities: ['endurance'],
       concurrency: 10_000,
       mailboxCapacity: 10_000,
     });
-    const long = troupe.run('patience', { ms: 4_000 });
+    const long = troupe.run('endurance', { ms: 4_000 });
     const ends = new Map<string, number>();
     for (let round = 0; round < 8; round++) {
-      const calls = Array.from({ length: 200 }, () => troupe.run('patience', { ms: 10_000 }, { timeoutMs: 400 }));
+      const calls = Array.from({ length: 200 }, () => troupe.run('endurance', { ms: 10_000 }, { timeoutMs: 400 }));
       for (const call of await Promise.allSettled(calls)) {
         const end = call.status === 'fulfilled' ? 'done' : String((call.reason as { code: string }).code);
         ends.set(end, (ends.get(end) ?? 0) + 1);
@@ -212,24 +212,24 @@ describe('what goes wrong in agents', () => {
     await troupe.deploy({
       id: 'streamer',
       kind: 'worker',
-      capabilities: ['streaming'],
+      capabilities: ['torrents'],
       concurrency: 10_000,
       mailboxCapacity: 10_000,
     });
-    const long = troupe.run('streaming', { ms: 6_000 });
+    const long = troupe.run('torrents', { ms: 6_000 });
     const readAll = async () => {
       let last = '';
-      for await (const { kind } of troupe.runStream('streaming', { ms: 6_000 }, { resumeWindowMs: 0 })) last = kind;
+      for await (const { kind } of troupe.runStream('torrents', { ms: 6_000 }, { resumeWindowMs: 0 })) last = kind;
       return last;
     };
     const longStream = readAll();
     const leave = async () => {
-      for await (const { kind } of troupe.runStream('streaming', { ms: 60_000 })) if (kind === 'routed') return kind;
+      for await (const { kind } of troupe.runStream('torrents', { ms: 60_000 })) if (kind === 'routed') return kind;
       return 'ended';
     };
     const readOn = async () => {
       let last = '';
-      for await (const { kind } of troupe.runStream('streaming', { ms: 1 })) {
+      for await (const { kind } of troupe.runStream('torrents', { ms: 1 })) {
         last = kind;
         if (kind === 'result') break;
       }
