@@ -10,7 +10,7 @@ const LAYERS = [
   ['resilience', 'balancer', 'agent'],
   ['store', 'rpc', 'runtime'],
   ['discovery'],
-  ['upstream'],
+  ['upstream', 'link'],
   ['registry', 'node', 'messaging', 'tasks', 'deployments', 'state', 'config', 'health', 'autoscale', 'gateway', 'client'],
   ['cli', 'dashboard'],
   ['app'],

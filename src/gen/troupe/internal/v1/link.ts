@@ -7,11 +7,125 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Status } from "../../../google/rpc/status.js";
-import { RoutedExecuteTaskRequest, RoutedExecuteTaskResponse } from "./routed.js";
+import { Envelope } from "../../v1/envelope.js";
+import {
+  RoutedExecuteTaskRequest,
+  RoutedExecuteTaskResponse,
+  RoutedStreamTaskRequest,
+  RoutedStreamTaskResponse,
+} from "./routed.js";
 
 export const protobufPackage = "troupe.internal.v1";
 
 export const protobufFileName = "troupe/internal/v1/link.proto";
+
+/** What one write of the end that opened it carries. */
+export interface OpenRequest {
+  /** Anything but envelopes. */
+  control:
+    | //
+    /** First, and once. */
+    { $case: "hello"; value: LinkHello }
+    | //
+    /** Asks for a pong. */
+    { $case: "ping"; value: LinkPing }
+    | //
+    /** Answers a ping. */
+    { $case: "pong"; value: LinkPong }
+    | //
+    /** This end will end. */
+    { $case: "drain"; value: LinkDrain }
+    | //
+    /** A part of a large frame. */
+    { $case: "part"; value: Part }
+    | undefined;
+  /** Messages and what is said about them, in the order in which they were sent. */
+  envelopes: Envelope[];
+  /** Tasks for agents of the other end, and that they are called off. */
+  tasks: TaskEnvelope[];
+  /** What became of tasks of the other end. */
+  outcomes: OutcomeEnvelope[];
+  /** Bytes of frames that were dealt with since the last time: the other end may send as many more. */
+  credit: number;
+}
+
+/** What one write of the other end carries: the same, with `welcome` first. */
+export interface OpenResponse {
+  /** Anything but envelopes. */
+  control:
+    | //
+    /** First, and once. */
+    { $case: "welcome"; value: LinkWelcome }
+    | //
+    /** Asks for a pong. */
+    { $case: "ping"; value: LinkPing }
+    | //
+    /** Answers a ping. */
+    { $case: "pong"; value: LinkPong }
+    | //
+    /** This end will end. */
+    { $case: "drain"; value: LinkDrain }
+    | //
+    /** A part of a large frame. */
+    { $case: "part"; value: Part }
+    | undefined;
+  /** As in OpenRequest. */
+  envelopes: Envelope[];
+  /** As in OpenRequest. */
+  tasks: TaskEnvelope[];
+  /** As in OpenRequest. */
+  outcomes: OutcomeEnvelope[];
+  /** As in OpenRequest. */
+  credit: number;
+}
+
+/** Who opens the link. */
+export interface LinkHello {
+  /** The process. */
+  nodeId: string;
+  /** Which life of the process: a random name. */
+  life: string;
+  /** Numbers the links that this process opened to the other, from 1. */
+  attempt: bigint;
+  /** The number of the last link that it accepted from the other: tells a link that was opened because the one before was lost from one that crossed it. */
+  accepted: bigint;
+  /** Bytes of frames that may be sent to it before it gives credit. */
+  credit: number;
+  /** The process that it wants: another one may listen at its address by now. */
+  toNodeId: string;
+}
+
+/** The link is taken. */
+export interface LinkWelcome {
+  /** The process. */
+  nodeId: string;
+  /** Which life of the process. */
+  life: string;
+  /** Bytes of frames that may be sent to it before it gives credit. */
+  credit: number;
+}
+
+/** Asks whether the other end is there. */
+export interface LinkPing {
+}
+
+/** Answers a ping. */
+export interface LinkPong {
+}
+
+/** The sender of this will end: nothing new is to be sent to it, what was sent is still answered. */
+export interface LinkDrain {
+}
+
+/** A part of a frame that is too large to go in one: others go between its parts. */
+export interface Part {
+  /** Names the frame among those whose parts are under way. */
+  id: number;
+  /** The next bytes of the encoded frame. */
+  data: Buffer;
+  /** No part follows. */
+  last: boolean;
+}
 
 /** What one write of a router carries. */
 export interface ExchangeRequest {
@@ -37,6 +151,15 @@ export interface TaskEnvelope {
     | //
     /** Nobody waits for it any more. */
     { $case: "cancel"; value: Cancel }
+    | //
+    /** Do this, and stream what comes of it. */
+    { $case: "stream"; value: RoutedStreamTaskRequest }
+    | //
+    /** So many more messages of the stream are wanted. */
+    { $case: "demand"; value: number }
+    | //
+    /** The connection of the caller was lost: it may come back for the stream. */
+    { $case: "callerLost"; value: Cancel }
     | undefined;
   /** W3C trace context. */
   traceparent: string;
@@ -61,8 +184,1003 @@ export interface OutcomeEnvelope {
     | //
     /** It was refused or failed. */
     { $case: "error"; value: Status }
+    | //
+    /** A message of a stream. */
+    { $case: "event"; value: RoutedStreamTaskResponse }
+    | //
+    /** The stream has ended. */
+    { $case: "end"; value: Cancel }
     | undefined;
 }
+
+function createBaseOpenRequest(): OpenRequest {
+  return { control: undefined, envelopes: [], tasks: [], outcomes: [], credit: 0 };
+}
+
+export const OpenRequest: MessageFns<OpenRequest> = {
+  encode(message: OpenRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.control?.$case) {
+      case "hello":
+        LinkHello.encode(message.control.value, writer.uint32(10).fork()).join();
+        break;
+      case "ping":
+        LinkPing.encode(message.control.value, writer.uint32(26).fork()).join();
+        break;
+      case "pong":
+        LinkPong.encode(message.control.value, writer.uint32(34).fork()).join();
+        break;
+      case "drain":
+        LinkDrain.encode(message.control.value, writer.uint32(42).fork()).join();
+        break;
+      case "part":
+        Part.encode(message.control.value, writer.uint32(50).fork()).join();
+        break;
+    }
+    for (const v of message.envelopes) {
+      Envelope.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.tasks) {
+      TaskEnvelope.encode(v!, writer.uint32(66).fork()).join();
+    }
+    for (const v of message.outcomes) {
+      OutcomeEnvelope.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.credit !== 0) {
+      writer.uint32(80).uint32(message.credit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpenRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpenRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.control = { $case: "hello", value: LinkHello.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.control = { $case: "ping", value: LinkPing.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.control = { $case: "pong", value: LinkPong.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.control = { $case: "drain", value: LinkDrain.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.control = { $case: "part", value: Part.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.envelopes.push(Envelope.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.tasks.push(TaskEnvelope.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.outcomes.push(OutcomeEnvelope.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.credit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): OpenRequest {
+    return {
+      control: isSet(object.hello)
+        ? { $case: "hello", value: LinkHello.fromJSON(object.hello) }
+        : isSet(object.ping)
+        ? { $case: "ping", value: LinkPing.fromJSON(object.ping) }
+        : isSet(object.pong)
+        ? { $case: "pong", value: LinkPong.fromJSON(object.pong) }
+        : isSet(object.drain)
+        ? { $case: "drain", value: LinkDrain.fromJSON(object.drain) }
+        : isSet(object.part)
+        ? { $case: "part", value: Part.fromJSON(object.part) }
+        : undefined,
+      envelopes: globalThis.Array.isArray(object?.envelopes)
+        ? object.envelopes.map((e: any) => Envelope.fromJSON(e))
+        : [],
+      tasks: globalThis.Array.isArray(object?.tasks) ? object.tasks.map((e: any) => TaskEnvelope.fromJSON(e)) : [],
+      outcomes: globalThis.Array.isArray(object?.outcomes)
+        ? object.outcomes.map((e: any) => OutcomeEnvelope.fromJSON(e))
+        : [],
+      credit: isSet(object.credit) ? globalThis.Number(object.credit) : 0,
+    };
+  },
+
+  toJSON(message: OpenRequest): unknown {
+    const obj: any = {};
+    if (message.control?.$case === "hello") {
+      obj.hello = LinkHello.toJSON(message.control.value);
+    } else if (message.control?.$case === "ping") {
+      obj.ping = LinkPing.toJSON(message.control.value);
+    } else if (message.control?.$case === "pong") {
+      obj.pong = LinkPong.toJSON(message.control.value);
+    } else if (message.control?.$case === "drain") {
+      obj.drain = LinkDrain.toJSON(message.control.value);
+    } else if (message.control?.$case === "part") {
+      obj.part = Part.toJSON(message.control.value);
+    }
+    if (message.envelopes?.length) {
+      obj.envelopes = message.envelopes.map((e) => Envelope.toJSON(e));
+    }
+    if (message.tasks?.length) {
+      obj.tasks = message.tasks.map((e) => TaskEnvelope.toJSON(e));
+    }
+    if (message.outcomes?.length) {
+      obj.outcomes = message.outcomes.map((e) => OutcomeEnvelope.toJSON(e));
+    }
+    if (message.credit !== 0) {
+      obj.credit = Math.round(message.credit);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<OpenRequest>): OpenRequest {
+    return OpenRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpenRequest>): OpenRequest {
+    const message = createBaseOpenRequest();
+    switch (object.control?.$case) {
+      case "hello": {
+        if (object.control?.value !== undefined && object.control?.value !== null) {
+          message.control = { $case: "hello", value: LinkHello.fromPartial(object.control.value) };
+        }
+        break;
+      }
+      case "ping": {
+        if (object.control?.value !== undefined && object.control?.value !== null) {
+          message.control = { $case: "ping", value: LinkPing.fromPartial(object.control.value) };
+        }
+        break;
+      }
+      case "pong": {
+        if (object.control?.value !== undefined && object.control?.value !== null) {
+          message.control = { $case: "pong", value: LinkPong.fromPartial(object.control.value) };
+        }
+        break;
+      }
+      case "drain": {
+        if (object.control?.value !== undefined && object.control?.value !== null) {
+          message.control = { $case: "drain", value: LinkDrain.fromPartial(object.control.value) };
+        }
+        break;
+      }
+      case "part": {
+        if (object.control?.value !== undefined && object.control?.value !== null) {
+          message.control = { $case: "part", value: Part.fromPartial(object.control.value) };
+        }
+        break;
+      }
+    }
+    message.envelopes = object.envelopes?.map((e) => Envelope.fromPartial(e)) || [];
+    message.tasks = object.tasks?.map((e) => TaskEnvelope.fromPartial(e)) || [];
+    message.outcomes = object.outcomes?.map((e) => OutcomeEnvelope.fromPartial(e)) || [];
+    message.credit = object.credit ?? 0;
+    return message;
+  },
+};
+
+function createBaseOpenResponse(): OpenResponse {
+  return { control: undefined, envelopes: [], tasks: [], outcomes: [], credit: 0 };
+}
+
+export const OpenResponse: MessageFns<OpenResponse> = {
+  encode(message: OpenResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.control?.$case) {
+      case "welcome":
+        LinkWelcome.encode(message.control.value, writer.uint32(18).fork()).join();
+        break;
+      case "ping":
+        LinkPing.encode(message.control.value, writer.uint32(26).fork()).join();
+        break;
+      case "pong":
+        LinkPong.encode(message.control.value, writer.uint32(34).fork()).join();
+        break;
+      case "drain":
+        LinkDrain.encode(message.control.value, writer.uint32(42).fork()).join();
+        break;
+      case "part":
+        Part.encode(message.control.value, writer.uint32(50).fork()).join();
+        break;
+    }
+    for (const v of message.envelopes) {
+      Envelope.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.tasks) {
+      TaskEnvelope.encode(v!, writer.uint32(66).fork()).join();
+    }
+    for (const v of message.outcomes) {
+      OutcomeEnvelope.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.credit !== 0) {
+      writer.uint32(80).uint32(message.credit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpenResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpenResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.control = { $case: "welcome", value: LinkWelcome.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.control = { $case: "ping", value: LinkPing.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.control = { $case: "pong", value: LinkPong.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.control = { $case: "drain", value: LinkDrain.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.control = { $case: "part", value: Part.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.envelopes.push(Envelope.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.tasks.push(TaskEnvelope.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.outcomes.push(OutcomeEnvelope.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.credit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): OpenResponse {
+    return {
+      control: isSet(object.welcome)
+        ? { $case: "welcome", value: LinkWelcome.fromJSON(object.welcome) }
+        : isSet(object.ping)
+        ? { $case: "ping", value: LinkPing.fromJSON(object.ping) }
+        : isSet(object.pong)
+        ? { $case: "pong", value: LinkPong.fromJSON(object.pong) }
+        : isSet(object.drain)
+        ? { $case: "drain", value: LinkDrain.fromJSON(object.drain) }
+        : isSet(object.part)
+        ? { $case: "part", value: Part.fromJSON(object.part) }
+        : undefined,
+      envelopes: globalThis.Array.isArray(object?.envelopes)
+        ? object.envelopes.map((e: any) => Envelope.fromJSON(e))
+        : [],
+      tasks: globalThis.Array.isArray(object?.tasks) ? object.tasks.map((e: any) => TaskEnvelope.fromJSON(e)) : [],
+      outcomes: globalThis.Array.isArray(object?.outcomes)
+        ? object.outcomes.map((e: any) => OutcomeEnvelope.fromJSON(e))
+        : [],
+      credit: isSet(object.credit) ? globalThis.Number(object.credit) : 0,
+    };
+  },
+
+  toJSON(message: OpenResponse): unknown {
+    const obj: any = {};
+    if (message.control?.$case === "welcome") {
+      obj.welcome = LinkWelcome.toJSON(message.control.value);
+    } else if (message.control?.$case === "ping") {
+      obj.ping = LinkPing.toJSON(message.control.value);
+    } else if (message.control?.$case === "pong") {
+      obj.pong = LinkPong.toJSON(message.control.value);
+    } else if (message.control?.$case === "drain") {
+      obj.drain = LinkDrain.toJSON(message.control.value);
+    } else if (message.control?.$case === "part") {
+      obj.part = Part.toJSON(message.control.value);
+    }
+    if (message.envelopes?.length) {
+      obj.envelopes = message.envelopes.map((e) => Envelope.toJSON(e));
+    }
+    if (message.tasks?.length) {
+      obj.tasks = message.tasks.map((e) => TaskEnvelope.toJSON(e));
+    }
+    if (message.outcomes?.length) {
+      obj.outcomes = message.outcomes.map((e) => OutcomeEnvelope.toJSON(e));
+    }
+    if (message.credit !== 0) {
+      obj.credit = Math.round(message.credit);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<OpenResponse>): OpenResponse {
+    return OpenResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpenResponse>): OpenResponse {
+    const message = createBaseOpenResponse();
+    switch (object.control?.$case) {
+      case "welcome": {
+        if (object.control?.value !== undefined && object.control?.value !== null) {
+          message.control = { $case: "welcome", value: LinkWelcome.fromPartial(object.control.value) };
+        }
+        break;
+      }
+      case "ping": {
+        if (object.control?.value !== undefined && object.control?.value !== null) {
+          message.control = { $case: "ping", value: LinkPing.fromPartial(object.control.value) };
+        }
+        break;
+      }
+      case "pong": {
+        if (object.control?.value !== undefined && object.control?.value !== null) {
+          message.control = { $case: "pong", value: LinkPong.fromPartial(object.control.value) };
+        }
+        break;
+      }
+      case "drain": {
+        if (object.control?.value !== undefined && object.control?.value !== null) {
+          message.control = { $case: "drain", value: LinkDrain.fromPartial(object.control.value) };
+        }
+        break;
+      }
+      case "part": {
+        if (object.control?.value !== undefined && object.control?.value !== null) {
+          message.control = { $case: "part", value: Part.fromPartial(object.control.value) };
+        }
+        break;
+      }
+    }
+    message.envelopes = object.envelopes?.map((e) => Envelope.fromPartial(e)) || [];
+    message.tasks = object.tasks?.map((e) => TaskEnvelope.fromPartial(e)) || [];
+    message.outcomes = object.outcomes?.map((e) => OutcomeEnvelope.fromPartial(e)) || [];
+    message.credit = object.credit ?? 0;
+    return message;
+  },
+};
+
+function createBaseLinkHello(): LinkHello {
+  return { nodeId: "", life: "", attempt: 0n, accepted: 0n, credit: 0, toNodeId: "" };
+}
+
+export const LinkHello: MessageFns<LinkHello> = {
+  encode(message: LinkHello, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.life !== "") {
+      writer.uint32(18).string(message.life);
+    }
+    if (message.attempt !== 0n) {
+      if (BigInt.asUintN(64, message.attempt) !== message.attempt) {
+        throw new globalThis.Error("value provided for field message.attempt of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.attempt);
+    }
+    if (message.accepted !== 0n) {
+      if (BigInt.asUintN(64, message.accepted) !== message.accepted) {
+        throw new globalThis.Error("value provided for field message.accepted of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.accepted);
+    }
+    if (message.credit !== 0) {
+      writer.uint32(40).uint32(message.credit);
+    }
+    if (message.toNodeId !== "") {
+      writer.uint32(50).string(message.toNodeId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LinkHello {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLinkHello();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.life = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.attempt = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.accepted = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.credit = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.toNodeId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LinkHello {
+    return {
+      nodeId: isSet(object.nodeId)
+        ? globalThis.String(object.nodeId)
+        : isSet(object.node_id)
+        ? globalThis.String(object.node_id)
+        : "",
+      life: isSet(object.life) ? globalThis.String(object.life) : "",
+      attempt: isSet(object.attempt) ? BigInt(object.attempt) : 0n,
+      accepted: isSet(object.accepted) ? BigInt(object.accepted) : 0n,
+      credit: isSet(object.credit) ? globalThis.Number(object.credit) : 0,
+      toNodeId: isSet(object.toNodeId)
+        ? globalThis.String(object.toNodeId)
+        : isSet(object.to_node_id)
+        ? globalThis.String(object.to_node_id)
+        : "",
+    };
+  },
+
+  toJSON(message: LinkHello): unknown {
+    const obj: any = {};
+    if (message.nodeId !== "") {
+      obj.nodeId = message.nodeId;
+    }
+    if (message.life !== "") {
+      obj.life = message.life;
+    }
+    if (message.attempt !== 0n) {
+      obj.attempt = message.attempt.toString();
+    }
+    if (message.accepted !== 0n) {
+      obj.accepted = message.accepted.toString();
+    }
+    if (message.credit !== 0) {
+      obj.credit = Math.round(message.credit);
+    }
+    if (message.toNodeId !== "") {
+      obj.toNodeId = message.toNodeId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LinkHello>): LinkHello {
+    return LinkHello.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LinkHello>): LinkHello {
+    const message = createBaseLinkHello();
+    message.nodeId = object.nodeId ?? "";
+    message.life = object.life ?? "";
+    message.attempt = (object.attempt !== undefined && object.attempt !== null) ? BigInt(object.attempt) : 0n;
+    message.accepted = (object.accepted !== undefined && object.accepted !== null) ? BigInt(object.accepted) : 0n;
+    message.credit = object.credit ?? 0;
+    message.toNodeId = object.toNodeId ?? "";
+    return message;
+  },
+};
+
+function createBaseLinkWelcome(): LinkWelcome {
+  return { nodeId: "", life: "", credit: 0 };
+}
+
+export const LinkWelcome: MessageFns<LinkWelcome> = {
+  encode(message: LinkWelcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.nodeId !== "") {
+      writer.uint32(10).string(message.nodeId);
+    }
+    if (message.life !== "") {
+      writer.uint32(18).string(message.life);
+    }
+    if (message.credit !== 0) {
+      writer.uint32(24).uint32(message.credit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LinkWelcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLinkWelcome();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.life = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.credit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LinkWelcome {
+    return {
+      nodeId: isSet(object.nodeId)
+        ? globalThis.String(object.nodeId)
+        : isSet(object.node_id)
+        ? globalThis.String(object.node_id)
+        : "",
+      life: isSet(object.life) ? globalThis.String(object.life) : "",
+      credit: isSet(object.credit) ? globalThis.Number(object.credit) : 0,
+    };
+  },
+
+  toJSON(message: LinkWelcome): unknown {
+    const obj: any = {};
+    if (message.nodeId !== "") {
+      obj.nodeId = message.nodeId;
+    }
+    if (message.life !== "") {
+      obj.life = message.life;
+    }
+    if (message.credit !== 0) {
+      obj.credit = Math.round(message.credit);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LinkWelcome>): LinkWelcome {
+    return LinkWelcome.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LinkWelcome>): LinkWelcome {
+    const message = createBaseLinkWelcome();
+    message.nodeId = object.nodeId ?? "";
+    message.life = object.life ?? "";
+    message.credit = object.credit ?? 0;
+    return message;
+  },
+};
+
+function createBaseLinkPing(): LinkPing {
+  return {};
+}
+
+export const LinkPing: MessageFns<LinkPing> = {
+  encode(_: LinkPing, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LinkPing {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLinkPing();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): LinkPing {
+    return {};
+  },
+
+  toJSON(_: LinkPing): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<LinkPing>): LinkPing {
+    return LinkPing.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<LinkPing>): LinkPing {
+    const message = createBaseLinkPing();
+    return message;
+  },
+};
+
+function createBaseLinkPong(): LinkPong {
+  return {};
+}
+
+export const LinkPong: MessageFns<LinkPong> = {
+  encode(_: LinkPong, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LinkPong {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLinkPong();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): LinkPong {
+    return {};
+  },
+
+  toJSON(_: LinkPong): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<LinkPong>): LinkPong {
+    return LinkPong.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<LinkPong>): LinkPong {
+    const message = createBaseLinkPong();
+    return message;
+  },
+};
+
+function createBaseLinkDrain(): LinkDrain {
+  return {};
+}
+
+export const LinkDrain: MessageFns<LinkDrain> = {
+  encode(_: LinkDrain, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LinkDrain {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLinkDrain();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): LinkDrain {
+    return {};
+  },
+
+  toJSON(_: LinkDrain): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<LinkDrain>): LinkDrain {
+    return LinkDrain.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<LinkDrain>): LinkDrain {
+    const message = createBaseLinkDrain();
+    return message;
+  },
+};
+
+function createBasePart(): Part {
+  return { id: 0, data: Buffer.alloc(0), last: false };
+}
+
+export const Part: MessageFns<Part> = {
+  encode(message: Part, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(18).bytes(message.data);
+    }
+    if (message.last !== false) {
+      writer.uint32(24).bool(message.last);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Part {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.last = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Part {
+    return {
+      id: isSet(object.id) ? globalThis.Number(object.id) : 0,
+      data: isSet(object.data) ? Buffer.from(bytesFromBase64(object.data)) : Buffer.alloc(0),
+      last: isSet(object.last) ? globalThis.Boolean(object.last) : false,
+    };
+  },
+
+  toJSON(message: Part): unknown {
+    const obj: any = {};
+    if (message.id !== 0) {
+      obj.id = Math.round(message.id);
+    }
+    if (message.data.length !== 0) {
+      obj.data = base64FromBytes(message.data);
+    }
+    if (message.last !== false) {
+      obj.last = message.last;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Part>): Part {
+    return Part.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Part>): Part {
+    const message = createBasePart();
+    message.id = object.id ?? 0;
+    message.data = object.data ?? Buffer.alloc(0);
+    message.last = object.last ?? false;
+    return message;
+  },
+};
 
 function createBaseExchangeRequest(): ExchangeRequest {
   return { envelopes: [] };
@@ -222,6 +1340,15 @@ export const TaskEnvelope: MessageFns<TaskEnvelope> = {
       case "cancel":
         Cancel.encode(message.content.value, writer.uint32(26).fork()).join();
         break;
+      case "stream":
+        RoutedStreamTaskRequest.encode(message.content.value, writer.uint32(42).fork()).join();
+        break;
+      case "demand":
+        writer.uint32(48).uint32(message.content.value);
+        break;
+      case "callerLost":
+        Cancel.encode(message.content.value, writer.uint32(58).fork()).join();
+        break;
     }
     if (message.traceparent !== "") {
       writer.uint32(34).string(message.traceparent);
@@ -266,6 +1393,30 @@ export const TaskEnvelope: MessageFns<TaskEnvelope> = {
             message.content = { $case: "cancel", value: Cancel.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.content = { $case: "stream", value: RoutedStreamTaskRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.content = { $case: "demand", value: reader.uint32() };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.content = { $case: "callerLost", value: Cancel.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 4: {
             if (tag !== 34) {
               break;
@@ -293,6 +1444,14 @@ export const TaskEnvelope: MessageFns<TaskEnvelope> = {
         ? { $case: "execute", value: RoutedExecuteTaskRequest.fromJSON(object.execute) }
         : isSet(object.cancel)
         ? { $case: "cancel", value: Cancel.fromJSON(object.cancel) }
+        : isSet(object.stream)
+        ? { $case: "stream", value: RoutedStreamTaskRequest.fromJSON(object.stream) }
+        : isSet(object.demand)
+        ? { $case: "demand", value: globalThis.Number(object.demand) }
+        : isSet(object.callerLost)
+        ? { $case: "callerLost", value: Cancel.fromJSON(object.callerLost) }
+        : isSet(object.caller_lost)
+        ? { $case: "callerLost", value: Cancel.fromJSON(object.caller_lost) }
         : undefined,
       traceparent: isSet(object.traceparent) ? globalThis.String(object.traceparent) : "",
     };
@@ -307,6 +1466,12 @@ export const TaskEnvelope: MessageFns<TaskEnvelope> = {
       obj.execute = RoutedExecuteTaskRequest.toJSON(message.content.value);
     } else if (message.content?.$case === "cancel") {
       obj.cancel = Cancel.toJSON(message.content.value);
+    } else if (message.content?.$case === "stream") {
+      obj.stream = RoutedStreamTaskRequest.toJSON(message.content.value);
+    } else if (message.content?.$case === "demand") {
+      obj.demand = Math.round(message.content.value);
+    } else if (message.content?.$case === "callerLost") {
+      obj.callerLost = Cancel.toJSON(message.content.value);
     }
     if (message.traceparent !== "") {
       obj.traceparent = message.traceparent;
@@ -330,6 +1495,24 @@ export const TaskEnvelope: MessageFns<TaskEnvelope> = {
       case "cancel": {
         if (object.content?.value !== undefined && object.content?.value !== null) {
           message.content = { $case: "cancel", value: Cancel.fromPartial(object.content.value) };
+        }
+        break;
+      }
+      case "stream": {
+        if (object.content?.value !== undefined && object.content?.value !== null) {
+          message.content = { $case: "stream", value: RoutedStreamTaskRequest.fromPartial(object.content.value) };
+        }
+        break;
+      }
+      case "demand": {
+        if (object.content?.value !== undefined && object.content?.value !== null) {
+          message.content = { $case: "demand", value: object.content.value };
+        }
+        break;
+      }
+      case "callerLost": {
+        if (object.content?.value !== undefined && object.content?.value !== null) {
+          message.content = { $case: "callerLost", value: Cancel.fromPartial(object.content.value) };
         }
         break;
       }
@@ -407,6 +1590,12 @@ export const OutcomeEnvelope: MessageFns<OutcomeEnvelope> = {
       case "error":
         Status.encode(message.outcome.value, writer.uint32(26).fork()).join();
         break;
+      case "event":
+        RoutedStreamTaskResponse.encode(message.outcome.value, writer.uint32(34).fork()).join();
+        break;
+      case "end":
+        Cancel.encode(message.outcome.value, writer.uint32(42).fork()).join();
+        break;
     }
     return writer;
   },
@@ -448,6 +1637,22 @@ export const OutcomeEnvelope: MessageFns<OutcomeEnvelope> = {
             message.outcome = { $case: "error", value: Status.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.outcome = { $case: "event", value: RoutedStreamTaskResponse.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.outcome = { $case: "end", value: Cancel.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -467,6 +1672,10 @@ export const OutcomeEnvelope: MessageFns<OutcomeEnvelope> = {
         ? { $case: "response", value: RoutedExecuteTaskResponse.fromJSON(object.response) }
         : isSet(object.error)
         ? { $case: "error", value: Status.fromJSON(object.error) }
+        : isSet(object.event)
+        ? { $case: "event", value: RoutedStreamTaskResponse.fromJSON(object.event) }
+        : isSet(object.end)
+        ? { $case: "end", value: Cancel.fromJSON(object.end) }
         : undefined,
     };
   },
@@ -480,6 +1689,10 @@ export const OutcomeEnvelope: MessageFns<OutcomeEnvelope> = {
       obj.response = RoutedExecuteTaskResponse.toJSON(message.outcome.value);
     } else if (message.outcome?.$case === "error") {
       obj.error = Status.toJSON(message.outcome.value);
+    } else if (message.outcome?.$case === "event") {
+      obj.event = RoutedStreamTaskResponse.toJSON(message.outcome.value);
+    } else if (message.outcome?.$case === "end") {
+      obj.end = Cancel.toJSON(message.outcome.value);
     }
     return obj;
   },
@@ -503,10 +1716,43 @@ export const OutcomeEnvelope: MessageFns<OutcomeEnvelope> = {
         }
         break;
       }
+      case "event": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "event", value: RoutedStreamTaskResponse.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
+      case "end": {
+        if (object.outcome?.value !== undefined && object.outcome?.value !== null) {
+          message.outcome = { $case: "end", value: Cancel.fromPartial(object.outcome.value) };
+        }
+        break;
+      }
     }
     return message;
   },
 };
+
+/**
+ * The one stream between two processes of Troupe: messages, tasks and what becomes of them, batched, since a unary call costs many times a
+ * batched envelope. Served by nodes and gateways.
+ */
+export type LinkDefinition = typeof LinkDefinition;
+export const LinkDefinition = {
+  name: "Link",
+  fullName: "troupe.internal.v1.Link",
+  methods: {
+    /** Either end may open it; then both send what they like. `hello` and `welcome` go first. */
+    open: {
+      name: "Open",
+      requestType: OpenRequest as typeof OpenRequest,
+      requestStream: true,
+      responseType: OpenResponse as typeof OpenResponse,
+      responseStream: true,
+      options: {},
+    },
+  },
+} as const;
 
 /** Served by nodes. */
 export type TaskLinkDefinition = typeof TaskLinkDefinition;
@@ -525,6 +1771,14 @@ export const TaskLinkDefinition = {
     },
   },
 } as const;
+
+function bytesFromBase64(b64: string): Uint8Array {
+  return Uint8Array.from(globalThis.Buffer.from(b64, "base64"));
+}
+
+function base64FromBytes(arr: Uint8Array): string {
+  return globalThis.Buffer.from(arr).toString("base64");
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
