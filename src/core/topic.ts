@@ -18,6 +18,7 @@ export function patternViolation(field: string, pattern: string): FieldViolation
 
 function violation(field: string, text: string, rule: string, isName: (name: string, isLast: boolean) => boolean) {
   const names = text.length > MAX_CHARS ? [] : text.split('.');
-  const isRight = names.length > 0 && names.length <= MAX_NAMES && names.every((name, at) => isName(name, at === names.length - 1));
+  const isRight =
+    names.length > 0 && names.length <= MAX_NAMES && names.every((name, at) => isName(name, at === names.length - 1));
   return isRight ? undefined : { field, description: text === '' ? `is required; ${rule}` : rule };
 }
