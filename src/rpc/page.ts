@@ -3,14 +3,19 @@ import { invalidArgument } from '../core/errors.js';
 const DEFAULT_PAGE_SIZE = 100;
 const MAX_PAGE_SIZE = 1000;
 
+/** So that a page of large items fits into a message. */
+const MAX_PAGE_BYTES = 2 * 1024 * 1024;
+
 /**
  * One page of `all`, ordered by key (AIP-158). A token is the last key of its page, so a list that changes between
- * pages neither repeats nor skips what stays. @throws INVALID_ARGUMENT for a wrong size or token.
+ * pages neither repeats nor skips what stays. Where `bytesOf` tells how large items are, a page has at most 2 MiB, or one item.
+ * @throws INVALID_ARGUMENT for a wrong size or token.
  */
 export function readPage<T>(
   all: Iterable<T>,
   request: { readonly pageSize: number; readonly pageToken: string },
   keyOf: (item: T) => string,
+  bytesOf: (item: T) => number = () => 0,
 ): { items: T[]; nextPageToken: string } {
   if (request.pageSize < 0) throw invalidArgument('page_size', 'must not be negative');
   const size = Math.min(request.pageSize || DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE);
@@ -22,10 +27,16 @@ export function readPage<T>(
   }
   rest.sort(([a], [b]) => (a < b ? -1 : 1));
   const page = rest.slice(0, size);
+  let bytes = 0;
+  const tooMany = page.findIndex(([, item], index) => {
+    bytes += bytesOf(item);
+    return index > 0 && bytes > MAX_PAGE_BYTES;
+  });
+  if (tooMany > 0) page.length = tooMany;
   const last = page.at(-1);
   return {
     items: page.map(([, item]) => item),
-    nextPageToken: last !== undefined && rest.length > size ? encodeToken(last[0]) : '',
+    nextPageToken: last !== undefined && rest.length > page.length ? encodeToken(last[0]) : '',
   };
 }
 

@@ -4,6 +4,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { descriptorSetBase64 } from '../../src/gen/descriptors.js';
 import * as routed from '../../src/gen/troupe/internal/v1/routed.js';
+import * as routedMessaging from '../../src/gen/troupe/internal/v1/routed_messaging.js';
+import * as messaging from '../../src/gen/troupe/v1/messaging.js';
 import * as node from '../../src/gen/troupe/v1/node.js';
 import { type Payload, Payload as PayloadMessage } from '../../src/gen/troupe/v1/payload.js';
 import * as task from '../../src/gen/troupe/v1/task.js';
@@ -12,8 +14,9 @@ import type { MessageType } from '../../src/rpc/service.js';
 
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(descriptorSetBase64, 'base64')));
 
-/** Every message of routed.proto that claims to be a twin, by the file itself: none can be forgotten. */
-const TWINS = [...messagesOf(registry, 'troupe/internal/v1/routed.proto')].map((twin) => twin.name);
+const FILES = ['routed.proto', 'routed_messaging.proto'];
+/** Every message of these files that claims to be a twin, by the files themselves: none can be forgotten. */
+const TWINS = FILES.flatMap((file) => [...messagesOf(registry, `troupe/internal/v1/${file}`)].map((twin) => twin.name));
 
 function* messagesOf(all: ReturnType<typeof createFileRegistry>, file: string): Iterable<DescMessage> {
   yield* all.getFile(file)?.messages ?? [];
@@ -36,13 +39,16 @@ function shapeOf(field: DescField): unknown {
   if (fieldKind === 'scalar' && name === 'payload') return { ...base, kind: field.scalar === 12 ? 'payload' : field.scalar };
   if (fieldKind === 'scalar') return { ...base, kind: field.scalar };
   if (fieldKind === 'enum') return { ...base, kind: field.enum.typeName };
-  if (fieldKind === 'list') return { ...base, kind: 'list', item: field.listKind, scalar: field.scalar, packed: field.packed };
+  if (fieldKind === 'list') {
+    const message = field.message?.typeName.replace('troupe.internal.v1.Routed', 'troupe.v1.');
+    return { ...base, kind: 'list', item: field.listKind, scalar: field.scalar, packed: field.packed, message };
+  }
   return { ...base, kind: 'map', key: field.mapKey, value: field.mapKind, scalar: field.scalar };
 }
 
-describe('the twins of routed.proto', () => {
-  it('are all that the file holds, and there are some', () => {
-    expect(TWINS.length).toBeGreaterThanOrEqual(12);
+describe('the twins of routed.proto and routed_messaging.proto', () => {
+  it('are all that the files hold, and there are some', () => {
+    expect(TWINS.length).toBeGreaterThanOrEqual(20);
     for (const name of TWINS) expect(name).toMatch(/^Routed/);
   });
 
@@ -130,6 +136,20 @@ const anEvent = fc.record({
 const tried = { task: maybe(aTask), attempt: number, routerIsolated: fc.boolean() };
 const execute = fc.record(tried);
 const stream = fc.record({ ...tried, firstCursor: sequence, resumeWindow: maybe(duration), resumeAfter: maybe(sequence) });
+const headers = fc.array(fc.tuple(text, text), { maxLength: 3 }).map((entries) => new Map(entries));
+const aTopicMessage = fc.record({ topic: text, from: text, payload: maybe(payload), headers });
+const aDeadLetter = fc.record({
+  number: sequence,
+  time: maybe(time),
+  reason: text,
+  description: text,
+  from: text,
+  to: text,
+  topic: text,
+  messageId: text,
+  payload: maybe(payload),
+  nodeId: text,
+});
 
 interface Pair {
   readonly original: MessageType<unknown>;
@@ -168,6 +188,45 @@ const PAIRS: Readonly<Record<string, Pair>> = {
     routed.RoutedStreamTaskResponse,
     fc.record({ event: maybe(fc.oneof(...streamed)), cursor: sequence, load: maybe(load) }),
   ),
+  RoutedSendRequest: pair(
+    messaging.SendRequest,
+    routedMessaging.RoutedSendRequest,
+    fc.record({
+      to: text,
+      payload: maybe(payload),
+      id: text,
+      waitForRoom: fc.boolean(),
+      atLeastOnce: fc.boolean(),
+      headers,
+    }),
+  ),
+  RoutedRequestRequest: pair(
+    messaging.RequestRequest,
+    routedMessaging.RoutedRequestRequest,
+    fc.record({ to: text, payload: maybe(payload), headers, idempotent: fc.boolean() }),
+  ),
+  RoutedRequestResponse: pair(
+    messaging.RequestResponse,
+    routedMessaging.RoutedRequestResponse,
+    fc.record({ payload: maybe(payload), from: text }),
+  ),
+  RoutedBroadcastRequest: pair(
+    messaging.BroadcastRequest,
+    routedMessaging.RoutedBroadcastRequest,
+    fc.record({ topic: text, payload: maybe(payload), headers }),
+  ),
+  RoutedSubscribeResponse: pair(
+    messaging.SubscribeResponse,
+    routedMessaging.RoutedSubscribeResponse,
+    fc.record({ event: maybe(fc.oneof(cased('subscribed', fc.record({ id: text })), cased('message', aTopicMessage))) }),
+  ),
+  RoutedTopicMessage: pair(messaging.TopicMessage, routedMessaging.RoutedTopicMessage, aTopicMessage),
+  RoutedListDeadLettersResponse: pair(
+    messaging.ListDeadLettersResponse,
+    routedMessaging.RoutedListDeadLettersResponse,
+    fc.record({ deadLetters: fc.array(aDeadLetter, { maxLength: 3 }), nextPageToken: text, total: sequence }),
+  ),
+  RoutedDeadLetter: pair(messaging.DeadLetter, routedMessaging.RoutedDeadLetter, aDeadLetter),
 };
 
 describe('what goes through a twin', () => {

@@ -31,6 +31,23 @@ describe('readPage', () => {
     expect(readPage(keys(2_000), { pageSize: 5_000, pageToken: '' }, self).items).toHaveLength(1_000);
   });
 
+  it('ends a page at 2 MiB, but not before its first item', () => {
+    const sizes = new Map([
+      ['a', 1_500_000],
+      ['b', 500_000],
+      ['c', 3_000_000],
+      ['d', 1],
+    ]);
+    const pages: string[][] = [];
+    let pageToken = '';
+    do {
+      const page = readPage(sizes.keys(), { pageSize: 0, pageToken }, self, (key) => sizes.get(key) ?? 0);
+      pages.push(page.items);
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    expect(pages).toEqual([['a', 'b'], ['c'], ['d']]);
+  });
+
   it('has no next page when the last one is exactly full', () => {
     expect(readPage(keys(10), { pageSize: 10, pageToken: '' }, self).nextPageToken).toBe('');
   });

@@ -1,0 +1,94 @@
+import { asBuffer } from '../core/bytes.js';
+import type { Clock } from '../core/clock.js';
+import type { TroupeError } from '../core/errors.js';
+import { Fifo } from '../core/fifo.js';
+
+/** A message that could not be delivered, and why. */
+export interface DeadLetter {
+  /** From 1, counting up. */
+  readonly number: number;
+  /** When it was given up, in milliseconds since the epoch. */
+  readonly timeMs: number;
+  /** Of the error, such as MAILBOX_FULL. */
+  readonly reason: string;
+  /** Why, in a sentence. */
+  readonly description: string;
+  readonly from: string;
+  /** '' for a broadcast to nobody in particular. */
+  readonly to: string;
+  /** '' unless it was broadcast. */
+  readonly topic: string;
+  /** The sender's own name for it; '' when it gave none. */
+  readonly messageId: string;
+  /** The encoded troupe.v1.Payload; empty where it was above 64 KiB. */
+  readonly payload: Buffer;
+  /** What it counts for, among the bytes that are kept. */
+  readonly bytes: number;
+}
+
+/** What could not be delivered. `content` is copied. */
+export interface Undeliverable {
+  readonly from: string;
+  readonly to: string;
+  readonly topic: string;
+  readonly id: string;
+  readonly content: Uint8Array;
+  readonly error: TroupeError;
+}
+
+export const MAX_LETTERS = 1_000;
+export const MAX_LETTERS_BYTES = 8 * 1024 * 1024;
+export const MAX_LETTER_PAYLOAD_BYTES = 64 * 1024;
+const MAX_DESCRIPTION_CHARS = 1_024;
+const MAX_REASON_CHARS = 63;
+/** What a letter takes beside its texts and its payload. */
+const OVERHEAD_BYTES = 200;
+
+/**
+ * The last messages that this process could not deliver: 1,000 of them, 8 MiB together. Older ones go; `total` tells how many there have been.
+ * Of a payload above 64 KiB only the size is kept, in the description.
+ */
+export class DeadLetters {
+  private readonly letters = new Fifo<DeadLetter>();
+  private count = 0;
+  private bytes = 0;
+
+  constructor(private readonly clock: Clock) {}
+
+  /** Since the process started. */
+  get total(): number {
+    return this.count;
+  }
+
+  /** How many are kept. */
+  get size(): number {
+    return this.letters.size;
+  }
+
+  add({ from, to, topic, id, content, error }: Undeliverable): void {
+    const isKept = content.length <= MAX_LETTER_PAYLOAD_BYTES;
+    const payload = isKept ? copyOf(content) : NOTHING;
+    const why = error.message.slice(0, MAX_DESCRIPTION_CHARS);
+    const description = isKept ? why : `${why} (its payload of ${content.length} bytes is not kept)`;
+    const reason = error.reason.slice(0, MAX_REASON_CHARS);
+    const chars = reason.length + description.length + from.length + to.length + topic.length + id.length;
+    const bytes = OVERHEAD_BYTES + payload.length + chars;
+    this.count += 1;
+    this.bytes += bytes;
+    const timeMs = this.clock.now();
+    this.letters.push({ number: this.count, timeMs, reason, description, from, to, topic, messageId: id, payload, bytes });
+    while (this.letters.size > MAX_LETTERS || this.bytes > MAX_LETTERS_BYTES) this.bytes -= this.letters.shift()?.bytes ?? 0;
+  }
+
+  /** Those that are kept. */
+  *youngestFirst(): Generator<DeadLetter, void, undefined> {
+    for (let index = this.letters.size - 1; index >= 0; index--) yield this.letters.at(index) as DeadLetter;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** In memory of its own: a part of a frame would keep the whole of it. */
+function copyOf(content: Uint8Array): Buffer {
+  return asBuffer(new Uint8Array(content));
+}
