@@ -57,15 +57,16 @@ export class Links {
     let peer = this.peers.get(nodeId);
     if (peer === undefined) {
       peer = new Peer(nodeId, this.deps);
+      if (this.ending) void peer.drain();
       this.peers.set(nodeId, peer);
     }
     return peer;
   }
 
-  /** Tells all others that this process will end: they send nothing new. */
-  drain(): void {
+  /** Tells all others that this process will end: they send nothing new. Resolves when all that they sent before they knew is here. */
+  async drain(): Promise<void> {
     this.ending = true;
-    for (const peer of this.peers.values()) peer.drain();
+    await Promise.all([...this.peers.values()].map((peer) => peer.drain()));
   }
 
   /** Ends all links when what is queued was sent. */
@@ -109,7 +110,6 @@ export class Links {
     if (hello.nodeId === '' || hello.nodeId === nodeId)
       throw new TroupeError('INVALID_ARGUMENT', 'INVALID_FIELD', 'hello.node_id: must name another process');
     this.to(hello.nodeId).accept(session, hello);
-    if (this.ending) session.sayDrain();
   }
 
   private dial(nodeId: string): LinkStream | undefined {

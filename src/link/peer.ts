@@ -35,6 +35,8 @@ export interface PeerDeps {
 
 /** What may wait for a peer that does not read. */
 const QUEUE_BYTES = 8 * 1024 * 1024;
+/** Results that may wait for a peer that does not read: each was asked for, and none can be asked for again. */
+const OUTCOME_BYTES = 64 * 1024 * 1024;
 /** A process that does not answer within this is not there for now. */
 const DIAL_MS = 1_000;
 const BACKOFF = { initialMs: 100, capMs: 2_000 };
@@ -63,6 +65,8 @@ export class Peer implements SessionHandlers {
   private accepted = 0n;
   private life = '';
   private isDraining = false;
+  /** This process will end. */
+  private isEnding = false;
 
   constructor(
     readonly nodeId: string,
@@ -95,21 +99,29 @@ export class Peer implements SessionHandlers {
     return true;
   }
 
-  /** Sends a task, or something about one. @throws UNAVAILABLE: it was not sent. */
-  sendTask(encoded: Buffer): number {
+  /** Sends a task. Gives the number of its frame. @throws UNAVAILABLE: it was not sent. */
+  sendTask(id: number, encoded: Buffer): number {
     this.checkOpen();
-    const frame = this.queue.task(encoded);
+    const frame = this.queue.task(id, encoded);
     this.kick();
     return frame;
   }
 
-  /** Tells what became of a task, or that one is called off; false where it cannot be told. */
-  answerTask(encoded: Buffer, kind: 'task' | 'outcome'): boolean {
-    if (!this.mayAnswer()) return false;
-    if (kind === 'task') this.queue.task(encoded);
-    else this.queue.outcome(encoded);
+  /** Tells of a task that was sent before: that it is called off, for instance. What was on a link that broke is over anyway. */
+  tellTask(id: number, encoded: Buffer): void {
+    // Without a link there is only what has not been sent.
+    if (this.state.kind !== 'up' && this.queue.isEmpty) return;
+    this.queue.task(id, encoded);
     this.kick();
-    return true;
+  }
+
+  /** Tells what became of a task. Who does not take what it asked for loses its link, and learns so that the outcome of all is unknown. */
+  answerTask(id: number, encoded: Buffer): void {
+    if (this.state.kind !== 'up') return;
+    if (this.queue.bytes < OUTCOME_BYTES) {
+      this.queue.outcome(id, encoded);
+      this.kick();
+    } else this.overflow();
   }
 
   /** Whether a frame has not left, or not wholly. */
@@ -123,20 +135,28 @@ export class Peer implements SessionHandlers {
     if (state.kind === 'closed') throw state.error;
     // It had not seen our last link when it opened this one: they crossed.
     const hasSeenOurs = acceptedLife === deps.life && accepted >= this.attempts;
-    const isOlder = state.kind === 'dialling' ? deps.nodeId < this.nodeId : state.kind === 'up' && state.isOurs && life === this.life;
-    if (!hasSeenOurs && isOlder) throw new TroupeError('ABORTED', 'LINK_CROSSED', 'both ends opened a link; the other one survives');
+    const isOlder =
+      state.kind === 'dialling' ? deps.nodeId < this.nodeId : state.kind === 'up' && state.isOurs && life === this.life;
+    if (!hasSeenOurs && isOlder)
+      throw new TroupeError('ABORTED', 'LINK_CROSSED', 'both ends opened a link; the other one survives');
     this.life = life;
     this.accepted = attempt;
     this.isDraining = false;
     session.handlers = this;
-    this.leave(new TroupeError('UNAVAILABLE', 'LINK_REPLACED', 'the other end opened a new link'));
+    // The new one is there before anybody hears of the end of the old one: what they send then is not to open another.
+    this.leave(new TroupeError('UNAVAILABLE', 'LINK_REPLACED', 'the other end opened a new link'), {
+      kind: 'up',
+      session,
+      isOurs: false,
+    });
     session.sayWelcome({ nodeId: deps.nodeId, life: deps.life, credit: WINDOW_BYTES });
     this.enter(session, credit, false);
   }
 
-  /** Tells the other end that this one will end. */
-  drain(): void {
-    if (this.state.kind === 'up') this.state.session.sayDrain();
+  /** Tells the other end that this one will end. Resolves when all that it sent before it knew is here. */
+  async drain(): Promise<void> {
+    this.isEnding = true;
+    if (this.state.kind === 'up') await this.state.session.sayDrain();
   }
 
   /** Ends the link when all that is queued was sent. */
@@ -147,11 +167,8 @@ export class Peer implements SessionHandlers {
   /** Ends the link at once, for good. */
   close(error: TroupeError): void {
     if (this.state.kind === 'closed') return;
-    const wasUp = this.state.kind === 'up';
-    this.leave(error);
-    this.state = { kind: 'closed', error };
+    this.leave(error, { kind: 'closed', error });
     this.giveUpQueue(error);
-    if (wasUp) this.deps.handlers.broken(this, error);
   }
 
   // What comes over the link.
@@ -198,6 +215,8 @@ export class Peer implements SessionHandlers {
       this.failed(error);
     } else if (state.kind === 'up' && state.session === session) {
       this.state = IDLE;
+      // The next to listen there may be another life of it.
+      this.isDraining = false;
       this.queue.restart();
       deps.logger.debug('link broke', { peer: this.nodeId, reason: error.message });
       deps.handlers.broken(this, error);
@@ -209,12 +228,13 @@ export class Peer implements SessionHandlers {
     this.state = { kind: 'up', session, isOurs };
     this.failures = 0;
     session.begin(this.queue, credit);
+    if (this.isEnding) void session.sayDrain();
   }
 
-  /** Ends what is there, without a word to those above. */
-  private leave(error: TroupeError): void {
+  /** Ends what is there, and goes on in state `next`. */
+  private leave(error: TroupeError, next: PeerState = IDLE): void {
     const { state } = this;
-    this.state = IDLE;
+    this.state = next;
     if (state.kind === 'waiting') state.cancelTimer();
     if (state.kind === 'dialling') {
       state.cancelTimer();
@@ -283,6 +303,12 @@ export class Peer implements SessionHandlers {
     if (this.state.kind !== 'waiting') return;
     this.state = IDLE;
     if (!this.queue.isEmpty) this.dial();
+  }
+
+  private overflow(): void {
+    const error = notSent('LINK_FULL', `node "${this.nodeId}" does not take the results that it asked for`, this.nodeId);
+    this.leave(error);
+    this.giveUpQueue(error);
   }
 
   private giveUpQueue(error: TroupeError): void {
