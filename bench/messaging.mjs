@@ -40,7 +40,12 @@ const CASES = [
   },
   {
     name: 'troupe',
-    peer: async (host) => ({ role: 'troupe-agents', options: { registry: await host.registry() }, requests: true, broadcasts: true }),
+    peer: async (host) => ({
+      role: 'troupe-agents',
+      options: { registry: await host.registry() },
+      requests: true,
+      broadcasts: true,
+    }),
   },
   {
     name: 'moleculer-tcp',

@@ -100,5 +100,7 @@ export class MemberMessaging {
 }
 
 function notJoined(): TroupeError {
-  return new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this process has not joined the cluster yet; try again', { retryAfterMs: 1_000 });
+  return new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this process has not joined the cluster yet; try again', {
+    retryAfterMs: 1_000,
+  });
 }

@@ -123,8 +123,10 @@ export class Peer implements SessionHandlers {
     if (state.kind === 'closed') throw state.error;
     // It had not seen our last link when it opened this one: they crossed.
     const hasSeenOurs = acceptedLife === deps.life && accepted >= this.attempts;
-    const isOlder = state.kind === 'dialling' ? deps.nodeId < this.nodeId : state.kind === 'up' && state.isOurs && life === this.life;
-    if (!hasSeenOurs && isOlder) throw new TroupeError('ABORTED', 'LINK_CROSSED', 'both ends opened a link; the other one survives');
+    const isOlder =
+      state.kind === 'dialling' ? deps.nodeId < this.nodeId : state.kind === 'up' && state.isOurs && life === this.life;
+    if (!hasSeenOurs && isOlder)
+      throw new TroupeError('ABORTED', 'LINK_CROSSED', 'both ends opened a link; the other one survives');
     this.life = life;
     this.accepted = attempt;
     this.isDraining = false;

@@ -20,13 +20,17 @@ export function headersOf(
 
 /** What is wrong with headers: number, keys, sizes. */
 export function headerViolations(field: string, headers: ReadonlyMap<string, string>): FieldViolation[] {
-  if (headers.size > MAX_HEADERS) return [{ field, description: `at most ${MAX_HEADERS} entries are allowed, got ${headers.size}` }];
+  if (headers.size > MAX_HEADERS)
+    return [{ field, description: `at most ${MAX_HEADERS} entries are allowed, got ${headers.size}` }];
   const violations: FieldViolation[] = [];
   for (const [key, value] of headers) {
     if (key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES)
       violations.push({ field, description: `a key must be 1 to ${MAX_KEY_BYTES} bytes` });
     if (typeof value !== 'string' || Buffer.byteLength(value) > MAX_VALUE_BYTES)
-      violations.push({ field: `${field}["${key.slice(0, 64)}"]`, description: `must be text of at most ${MAX_VALUE_BYTES} bytes` });
+      violations.push({
+        field: `${field}["${key.slice(0, 64)}"]`,
+        description: `must be text of at most ${MAX_VALUE_BYTES} bytes`,
+      });
   }
   return violations;
 }

@@ -1,7 +1,7 @@
 import type { Subscription } from '../agent/messages.js';
 import type { Clock } from '../core/clock.js';
-import type { Random } from '../core/random.js';
 import { deadlineExceeded, TroupeError } from '../core/errors.js';
+import type { Random } from '../core/random.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import type { EnvelopeReader } from '../link/envelope-reader.js';
 import type { Links } from '../link/links.js';
@@ -160,7 +160,8 @@ export class MessageRouter implements Messages, OutboundOwner {
   /** A link broke: what was written on it has an unknown fate. */
   broken(peer: Peer): void {
     const outcome = unknownOutcome(peer.nodeId);
-    for (const outbound of this.pending.takeAll((each) => each.peer === peer && !peer.holds(each.frame))) outbound.failed(outcome);
+    for (const outbound of this.pending.takeAll((each) => each.peer === peer && !peer.holds(each.frame)))
+      outbound.failed(outcome);
     this.broadcasts.broken(peer);
     const origin = this.origins.get(peer);
     this.origins.delete(peer);
@@ -169,7 +170,8 @@ export class MessageRouter implements Messages, OutboundOwner {
 
   /** What waits for a link will not be sent. */
   unsent(peer: Peer, error: TroupeError): void {
-    for (const outbound of this.pending.takeAll((each) => each.peer === peer && peer.holds(each.frame))) this.fail(outbound, error);
+    for (const outbound of this.pending.takeAll((each) => each.peer === peer && peer.holds(each.frame)))
+      this.fail(outbound, error);
     this.broadcasts.unsent(peer);
   }
 
@@ -334,7 +336,7 @@ export class MessageRouter implements Messages, OutboundOwner {
   }
 
   private acknowledged(peer: Peer, envelope: EnvelopeReader): void {
-    if (this.broadcasts.acknowledged(envelope)) return;
+    if (this.broadcasts.acknowledged(peer, envelope)) return;
     const outbound = this.pending.take(envelope.correlationId);
     if (outbound === undefined) return;
     const error = envelope.error();

@@ -1,7 +1,7 @@
 import type { MessageOptions, Messenger, Reply, RequestOptions, SendOptions, Subscription } from '../agent/messages.js';
 import type { Clock } from '../core/clock.js';
 import { DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS } from '../core/deadline.js';
-import { abortError, invalidArgument, TroupeError } from '../core/errors.js';
+import { abortError, invalidArgument, type TroupeError } from '../core/errors.js';
 import { newId } from '../core/ids.js';
 import { type PayloadInput, toPayload } from '../core/payload.js';
 import type { Random } from '../core/random.js';
