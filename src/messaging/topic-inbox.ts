@@ -66,7 +66,7 @@ export class TopicInbox implements Recipient {
     this.end = 'closed';
     for (const { delivery, bytes } of this.waiting.clear()) {
       this.count(-bytes);
-      delivery.origin.lost(delivery, this.gone());
+      delivery.origin.lost(delivery, this.gone(), this.id);
     }
     this.wake();
   }

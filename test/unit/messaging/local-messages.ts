@@ -78,11 +78,10 @@ export class LocalMessages implements Messages {
       answered: (answered, answer) => waiter?.answered(contentOf(answer), answered.to),
       failed: (_delivery, error) => waiter?.failed(error),
       part: async () => undefined,
-      begun: () => undefined,
       lost: (lost) => void this.lost.push(lost),
     };
     const delivery = new Delivery(
-      { ...parts, kind, correlationId: waiter === undefined ? 0 : 1, content: contentOf(content) },
+      { ...parts, fromNode: '', kind, correlationId: waiter === undefined ? 0 : 1, content: contentOf(content) },
       origin,
     );
     this.deliveries.push(delivery);

@@ -11,7 +11,6 @@ const origin: Origin = {
   answered: () => undefined,
   failed: () => undefined,
   part: async () => undefined,
-  begun: () => undefined,
   lost: (delivery) => void lost.push(delivery),
 };
 
@@ -27,6 +26,7 @@ const message = (id: string, bytes = 1) =>
       deadlineMs: 0,
       headers: new Map(),
       waitForRoom: false,
+      fromNode: '',
       demand: 0,
       content: new EncodedContent(Buffer.alloc(bytes)),
     },
