@@ -6,7 +6,6 @@ import { Directory } from '../messaging/directory.js';
 import { HeldMessages } from '../messaging/held-messages.js';
 import { Interest } from '../messaging/interest.js';
 import { InterestView } from '../messaging/interest-view.js';
-import { encoded } from '../messaging/local-origin.js';
 import { MessageRouter } from '../messaging/message-router.js';
 import type { MessagingService } from '../messaging/messaging-service.js';
 import { AgentPostOffice } from '../messaging/post-office.js';
@@ -47,10 +46,7 @@ export class MemberMessaging {
       directory: this.directory,
       held: new HeldMessages(clock),
       subscriptions: new Subscriptions(own, this.interestView),
-      deadLetters: {
-        add: ({ from, to, topic, id, content }, error, recipientId = to) =>
-          this.deadLetters.add({ from, to: recipientId, topic, id, content: encoded(content).bytes(), error }),
-      },
+      deadLetters: this.deadLetters,
       clock,
       random,
       links: () => this.links,
@@ -100,5 +96,7 @@ export class MemberMessaging {
 }
 
 function notJoined(): TroupeError {
-  return new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this process has not joined the cluster yet; try again', { retryAfterMs: 1_000 });
+  return new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this process has not joined the cluster yet; try again', {
+    retryAfterMs: 1_000,
+  });
 }
