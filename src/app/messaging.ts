@@ -10,13 +10,15 @@ import { MessageRouter } from '../messaging/message-router.js';
 import type { MessagingService } from '../messaging/messaging-service.js';
 import { AgentPostOffice } from '../messaging/post-office.js';
 import { Subscriptions } from '../messaging/subscriptions.js';
-import type { Member } from './member.js';
-import { mountMessaging } from './mount-messaging.js';
+import type { Logger } from '../telemetry/logger.js';
+import { type MessagingHost, mountMessaging } from './mount-messaging.js';
 
 /** How long others have to send what they still have to say before the links end. */
 const LAST_WORDS_MS = 500;
 
-type Parts = Pick<Member, 'server' | 'view' | 'channels' | 'clock' | 'random' | 'logger'>;
+interface Parts extends MessagingHost {
+  readonly logger: Logger;
+}
 
 /** What carries the messages of a process, put together. */
 export class MemberMessaging {
