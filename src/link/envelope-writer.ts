@@ -4,7 +4,7 @@ import { Envelope, EnvelopeKind, type Receipts } from '../gen/troupe/v1/envelope
 import { encodePayload } from '../rpc/codec/payload.js';
 import { encodeMessage } from '../rpc/encode.js';
 import type { Content } from '../runtime/delivery.js';
-import { FrameContent } from './frame-content.js';
+import { copyBytes, FrameContent } from './frame-content.js';
 import { varintSize, writeVarint } from './varint.js';
 
 /** What seldom is in an envelope. */
@@ -148,7 +148,7 @@ export class EnvelopeWriter {
         return pos + frame.length;
       }
       case 'bytes':
-        buffer.set(this.bytes, pos);
+        copyBytes(this.bytes, 0, this.bytes.length, buffer, pos);
         pos += this.bytes.length;
         this.bytes = EMPTY;
         return pos;
@@ -156,7 +156,7 @@ export class EnvelopeWriter {
         const { data } = content as { readonly data: Uint8Array };
         buffer[pos++] = DATA;
         pos = writeVarint(buffer, pos, data.length);
-        buffer.set(data, pos);
+        copyBytes(data, 0, data.length, buffer, pos);
         return pos + data.length;
       }
       case 'text': {

@@ -10,9 +10,8 @@ import type { PostBox, PostOffice, SendingContext } from '../runtime/post-office
 import { AnswerParts } from './answer-parts.js';
 import { headersOf, NO_HEADERS } from './headers.js';
 import type { Messages } from './messages.js';
-import type { OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
-import { ContentReply } from './reply.js';
-import { RequestTries } from './request-tries.js';
+import type { OutgoingMessage, Waiter } from './outgoing.js';
+import { RequestWaiter } from './request-waiter.js';
 
 export interface PostDeps {
   readonly messages: Messages;
@@ -33,15 +32,11 @@ const EVER: SendingContext = { deadlineMs: Number.POSITIVE_INFINITY, traceparent
 
 /** How one agent or client talks. */
 export class Sender implements Messenger {
-  private readonly tries: RequestTries;
-
   constructor(
     private readonly from: string,
     private readonly deps: PostDeps,
     private readonly context: SendingContext = EVER,
-  ) {
-    this.tries = new RequestTries(deps);
-  }
+  ) {}
 
   send(to: string, payload?: PayloadInput, options?: SendOptions): Promise<true> {
     return new Promise((resolve, reject) => {
@@ -53,9 +48,7 @@ export class Sender implements Messenger {
   request(to: string, payload?: PayloadInput, options?: RequestOptions): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const message = this.message(to, '', payload, options, 0);
-      const waiter = new ReplyWaiter(resolve, reject);
-      const pending = this.tries.request(message, waiter, options?.idempotent ?? false);
-      if (options?.signal !== undefined) waiter.endWith(options.signal, pending);
+      new RequestWaiter(this.deps, message, options?.idempotent ?? false, resolve, reject).begin(options?.signal);
     });
   }
 
@@ -166,32 +159,5 @@ class SendWaiter implements Waiter {
 
   answered(): void {
     this.resolve(true);
-  }
-}
-
-class ReplyWaiter implements Waiter {
-  private release: (() => void) | undefined = undefined;
-
-  constructor(
-    private readonly resolve: (reply: Reply) => void,
-    private readonly reject: (error: TroupeError) => void,
-  ) {}
-
-  answered(content: Parameters<Waiter['answered']>[0], from: string): void {
-    this.release?.();
-    this.resolve(new ContentReply(content, from));
-  }
-
-  failed(error: TroupeError): void {
-    this.release?.();
-    this.reject(error);
-  }
-
-  /** Ends the wait with a signal. */
-  endWith(signal: AbortSignal, pending: PendingMessage): void {
-    const onAbort = () => pending.cancel(abortError(signal));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    this.release = () => signal.removeEventListener('abort', onAbort);
   }
 }
