@@ -1,7 +1,7 @@
 import { type FieldViolation, invalidFields } from '../core/errors.js';
 
 export const NO_HEADERS: ReadonlyMap<string, string> = new Map();
-const MAX_HEADERS = 16;
+export const MAX_HEADERS = 16;
 const MAX_KEY_BYTES = 255;
 const MAX_VALUE_BYTES = 1024;
 

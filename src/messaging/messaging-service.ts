@@ -25,10 +25,11 @@ import { encodeMessage } from '../rpc/encode.js';
 import { readPage } from '../rpc/page.js';
 import { type Encodable, type Handlers, withTypes } from '../rpc/service.js';
 import type { Delivery } from '../runtime/delivery.js';
-import { askAgain, awaitOutcome } from './await-outcome.js';
+import { awaitOutcome } from './await-outcome.js';
 import type { DeadLetter, DeadLetters } from './dead-letters.js';
 import { broadcastOrder, checkTopics, type MessageContext, requestOrder, sendOrder } from './message-order.js';
 import type { Messages } from './messages.js';
+import { RequestTries } from './request-tries.js';
 import { InboxSpace, TopicInbox } from './topic-inbox.js';
 
 const { connect: _, ...methods } = MessagingDefinition.methods;
@@ -67,6 +68,7 @@ const LETTER_BYTES = 2_048;
 export class MessagingService {
   private readonly inboxes = new Set<TopicInbox>();
   private readonly space = new InboxSpace();
+  private readonly tries: RequestTries;
   private closed: TroupeError | undefined;
 
   readonly handlers: Handlers<typeof RoutedMessagingDefinition> = {
@@ -82,16 +84,11 @@ export class MessagingService {
     request: async (request, call) => {
       await this.deps.firstView();
       const message = requestOrder(request, this.context(call));
-      const ask = () =>
-        awaitOutcome(
-          call,
-          (waiter) => this.deps.messages.request(message, waiter),
-          (content, from) => encodeMessage(RoutedRequestResponse, { payload: asBuffer(content?.bytes() ?? NOTHING), from }),
-        );
-      const { clock, random } = this.deps;
-      return request.idempotent
-        ? askAgain(ask, { clock, random, deadlineMs: message.deadlineMs, signal: () => call.signal })
-        : ask();
+      return awaitOutcome(
+        call,
+        (waiter) => this.tries.request(message, waiter, request.idempotent),
+        (content, from) => encodeMessage(RoutedRequestResponse, { payload: asBuffer(content?.bytes() ?? NOTHING), from }),
+      );
     },
     broadcast: async (request, call) => {
       await this.deps.firstView();
@@ -106,7 +103,9 @@ export class MessagingService {
     listDeadLetters: (request, call) => this.listDeadLetters(request, call),
   };
 
-  constructor(private readonly deps: MessagingServiceDeps) {}
+  constructor(private readonly deps: MessagingServiceDeps) {
+    this.tries = new RequestTries(deps);
+  }
 
   /** Ends the streams of Subscribe, and takes no new ones. */
   close(): void {
