@@ -123,7 +123,8 @@ export class MessageRouter implements Messages, OutboundOwner {
   receive(peer: Peer, envelope: EnvelopeReader): void {
     switch (envelope.code) {
       case EnvelopeKind.ENVELOPE_KIND_REQUEST:
-        return this.arrived(peer, envelope);
+        this.arrived(peer, envelope);
+        return;
       case EnvelopeKind.ENVELOPE_KIND_RESPONSE: {
         const outbound = this.pending.take(envelope.correlationId);
         if (outbound === undefined) return;
@@ -136,7 +137,8 @@ export class MessageRouter implements Messages, OutboundOwner {
         else this.arrived(peer, envelope);
         return;
       case EnvelopeKind.ENVELOPE_KIND_ACK:
-        return this.acknowledged(peer, envelope);
+        this.acknowledged(peer, envelope);
+        return;
       case EnvelopeKind.ENVELOPE_KIND_ERROR:
         this.pending.take(envelope.correlationId)?.failed(envelope.error() ?? noReason());
         return;
@@ -191,9 +193,15 @@ export class MessageRouter implements Messages, OutboundOwner {
   private route(outbound: Outbound): void {
     const { to } = outbound.message;
     const recipient = this.recipients.get(to);
-    if (recipient !== undefined) return this.deliverHere(outbound, recipient);
+    if (recipient !== undefined) {
+      this.deliverHere(outbound, recipient);
+      return;
+    }
     const nodeId = this.deps.directory.find(to);
-    if (nodeId === undefined || nodeId === this.nodeId) return this.hold(outbound);
+    if (nodeId === undefined || nodeId === this.nodeId) {
+      this.hold(outbound);
+      return;
+    }
     this.sendTo(this.deps.links().to(nodeId), outbound);
   }
 
@@ -272,7 +280,10 @@ export class MessageRouter implements Messages, OutboundOwner {
 
   private arrived(peer: Peer, envelope: EnvelopeReader): void {
     const recipient = this.recipients.get(envelope.to);
-    if (recipient === undefined) return this.forward(peer, envelope);
+    if (recipient === undefined) {
+      this.forward(peer, envelope);
+      return;
+    }
     const origin = this.originOf(peer);
     const delivery = new Delivery(withDeadline(envelope, this.deps.clock), origin);
     const answer = this.offer(delivery, recipient, envelope.atLeastOnce);
@@ -340,7 +351,10 @@ export class MessageRouter implements Messages, OutboundOwner {
     const outbound = this.pending.take(envelope.correlationId);
     if (outbound === undefined) return;
     const error = envelope.error();
-    if (error !== undefined) return outbound.failed(error);
+    if (error !== undefined) {
+      outbound.failed(error);
+      return;
+    }
     this.learn(outbound, peer);
     outbound.answered(undefined, envelope.from);
   }

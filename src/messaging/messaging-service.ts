@@ -29,7 +29,7 @@ import { awaitOutcome } from './await-outcome.js';
 import type { DeadLetter, DeadLetters } from './dead-letters.js';
 import { broadcastOrder, checkTopics, type MessageContext, requestOrder, sendOrder } from './message-order.js';
 import type { Messages } from './messages.js';
-import { RequestTries } from './request-tries.js';
+import { RequestWaiter } from './request-waiter.js';
 import { InboxSpace, TopicInbox } from './topic-inbox.js';
 
 const { connect: _, ...methods } = MessagingDefinition.methods;
@@ -68,7 +68,6 @@ const LETTER_BYTES = 2_048;
 export class MessagingService {
   private readonly inboxes = new Set<TopicInbox>();
   private readonly space = new InboxSpace();
-  private readonly tries: RequestTries;
   private closed: TroupeError | undefined;
 
   readonly handlers: Handlers<typeof RoutedMessagingDefinition> = {
@@ -86,7 +85,7 @@ export class MessagingService {
       const message = requestOrder(request, this.context(call));
       return awaitOutcome(
         call,
-        (waiter) => this.tries.request(message, waiter, request.idempotent),
+        ({ answered, failed }) => new RequestWaiter(this.deps, message, request.idempotent, answered, failed).begin(undefined),
         (content, from) => encodeMessage(RoutedRequestResponse, { payload: asBuffer(content?.bytes() ?? NOTHING), from }),
       );
     },
@@ -103,9 +102,7 @@ export class MessagingService {
     listDeadLetters: (request, call) => this.listDeadLetters(request, call),
   };
 
-  constructor(private readonly deps: MessagingServiceDeps) {
-    this.tries = new RequestTries(deps);
-  }
+  constructor(private readonly deps: MessagingServiceDeps) {}
 
   /** Ends the streams of Subscribe, and takes no new ones. */
   close(): void {

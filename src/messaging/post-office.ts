@@ -5,12 +5,13 @@ import { abortError, invalidArgument, type TroupeError } from '../core/errors.js
 import { newId } from '../core/ids.js';
 import { type PayloadInput, toPayload } from '../core/payload.js';
 import type { Random } from '../core/random.js';
-import type { Recipient } from '../runtime/delivery.js';
+import type { Content, Recipient } from '../runtime/delivery.js';
 import type { PostBox, PostOffice, SendingContext } from '../runtime/post-office.js';
 import { AnswerParts } from './answer-parts.js';
 import { headersOf, NO_HEADERS } from './headers.js';
 import type { Messages } from './messages.js';
 import type { OutgoingMessage, Waiter } from './outgoing.js';
+import { ContentReply } from './reply.js';
 import { RequestWaiter } from './request-waiter.js';
 
 export interface PostDeps {
@@ -48,7 +49,8 @@ export class Sender implements Messenger {
   request(to: string, payload?: PayloadInput, options?: RequestOptions): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const message = this.message(to, '', payload, options, 0);
-      new RequestWaiter(this.deps, message, options?.idempotent ?? false, resolve, reject).begin(options?.signal);
+      const onAnswer = (content: Content | undefined, from: string) => resolve(new ContentReply(content, from));
+      new RequestWaiter(this.deps, message, options?.idempotent ?? false, onAnswer, reject).begin(options?.signal);
     });
   }
 
