@@ -68,7 +68,25 @@ export class RpcServer {
       });
     }
     this.server.addService(service, implementation);
-    if (!definition.fullName.startsWith(INTERNAL)) this.names.push(definition.fullName);
+    if (!definition.fullName.startsWith(INTERNAL) && !this.names.includes(definition.fullName)) this.names.push(definition.fullName);
+  }
+
+  /** Mounts streams of a service whose handlers read and write bytes themselves: hot paths. What such a handler throws ends the process. */
+  mountStreams(fullName: string, streams: Readonly<Record<string, grpc.handleBidiStreamingCall<Buffer, Buffer>>>): void {
+    const service: Record<string, grpc.MethodDefinition<Buffer, Buffer>> = {};
+    for (const name of Object.keys(streams)) {
+      service[name] = {
+        path: `/${fullName}/${name}`,
+        requestStream: true,
+        responseStream: true,
+        requestSerialize: identity,
+        requestDeserialize: identity,
+        responseSerialize: identity,
+        responseDeserialize: identity,
+      };
+    }
+    this.server.addService(service, streams);
+    if (!fullName.startsWith(INTERNAL) && !this.names.includes(fullName)) this.names.push(fullName);
   }
 
   /** Starts to serve. Gives the port, also where `port` was 0. @throws UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT / CANNOT_LISTEN. */
