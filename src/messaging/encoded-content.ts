@@ -1,0 +1,22 @@
+import type { Payload } from '../core/payload.js';
+import { decodePayload } from '../rpc/codec/payload.js';
+import type { Content } from '../runtime/delivery.js';
+
+/** Content in memory of its own. */
+export class EncodedContent implements Content {
+  constructor(private readonly encoded: Uint8Array) {}
+
+  get length(): number {
+    return this.encoded.length;
+  }
+
+  decode(): Payload {
+    return decodePayload(this.encoded);
+  }
+
+  bytes(): Uint8Array {
+    return this.encoded;
+  }
+
+  retain(): void {}
+}
