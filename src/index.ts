@@ -2,9 +2,20 @@
 export type { AgentContext, AgentTask, TaskContext } from './agent/context.js';
 export { type AgentDefinition, type AgentOptions, type AnyAgentDefinition, defineAgent } from './agent/define-agent.js';
 export type { AgentManifest, ManifestInput } from './agent/manifest.js';
+export type { MessageOptions, Reply, RequestOptions, SendOptions } from './agent/messages.js';
 export { type StartedNode, type StartNodeOptions, startNode } from './app/start-node.js';
 export type { StrategyName } from './balancer/strategies.js';
 export { type ConnectOptions, connect, type ListOptions, type TroupeClient } from './client/client.js';
+export type {
+  BroadcastOptions,
+  ClientSendOptions,
+  DeadLetter,
+  DeadLetterList,
+  Receipts,
+  SubscribeOptions,
+  TopicInterest,
+  TopicMessage,
+} from './client/messages.js';
 export type { TaskEvent, TaskResult } from './client/result.js';
 export type { RetryOptions, RunOptions, RunStreamOptions, TaskPriority } from './client/run-options.js';
 export { type ErrorCode, type FieldViolation, invalidArgument, isTroupeError, TroupeError } from './core/errors.js';

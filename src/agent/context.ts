@@ -2,9 +2,10 @@ import type { Json } from '../core/json.js';
 import type { Payload, PayloadInput } from '../core/payload.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { AgentManifest } from './manifest.js';
+import type { AgentMessage, Messenger, Subscription } from './messages.js';
 
-/** What an agent knows of itself. */
-export interface AgentContext<Config = unknown> {
+/** What an agent knows of itself, and how it talks. */
+export interface AgentContext<Config = unknown> extends Messenger {
   readonly agentId: string;
   readonly nodeId: string;
   readonly manifest: AgentManifest;
@@ -15,6 +16,12 @@ export interface AgentContext<Config = unknown> {
   readonly logger: Logger;
   /** Aborts when the agent must end at once. */
   readonly signal: AbortSignal;
+  /**
+   * Gets what is broadcast to a topic from now on, in which "*" stands for one name and ">" at the end for one or more, until it is cancelled or the agent ends.
+   * Resolves when the cluster knows. `handler` gets it instead of the agent's `receive`, in the agent's mailbox like all its messages.
+   * @throws INVALID_ARGUMENT (the pattern), UNAVAILABLE (the registry is not reached), FAILED_PRECONDITION (there is neither `handler` nor `receive`).
+   */
+  subscribe(pattern: string, handler?: (message: AgentMessage) => unknown): Promise<Subscription>;
 }
 
 /** What an agent has at hand while it works on a task. */
@@ -31,6 +38,20 @@ export interface TaskContext<Config = unknown, State = unknown> extends Omit<Age
   emit(chunk: PayloadInput): Promise<void>;
   /** Tells a streaming caller how far the work is: 0 to 1, and a few words. */
   progress(fraction: number, note?: string): Promise<void>;
+}
+
+/** What an agent has at hand while it handles a message. */
+export interface MessageContext<Config = unknown, State = unknown> extends Omit<AgentContext<Config>, 'signal'> {
+  /** What `start` gave. */
+  readonly state: State;
+  /** Aborts when nobody waits any more for the answer, its deadline passed, or the agent must end. Made on first use. */
+  readonly signal: AbortSignal;
+  /** Milliseconds until the sender stops waiting; never negative. */
+  remainingMs(): number;
+  /** W3C trace context of the message; goes on with all that is sent from here. */
+  readonly traceparent: string | undefined;
+  /** Gives a part of the answer. Waits while the reader is behind; does nothing where only the answer is wanted. */
+  emit(chunk: PayloadInput): Promise<void>;
 }
 
 /** A task as its agent sees it. */

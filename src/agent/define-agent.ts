@@ -1,7 +1,8 @@
 import { type FieldViolation, invalidFields } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
 import type { PayloadInput } from '../core/payload.js';
-import type { AgentContext, AgentTask, TaskContext } from './context.js';
+import { patternViolation } from '../core/topic.js';
+import type { AgentContext, AgentTask, MessageContext, TaskContext } from './context.js';
 import {
   capabilityViolations,
   DEFAULT_CONCURRENCY,
@@ -10,6 +11,7 @@ import {
   MAX_CONCURRENCY,
   MAX_MAILBOX_CAPACITY,
 } from './manifest.js';
+import type { AgentMessage } from './messages.js';
 
 /** When an agent gets no more tasks for a while because those before failed. */
 export interface CircuitOptions {
@@ -57,6 +59,14 @@ export interface AgentOptions<Config, State> {
    * reason that the caller sees; anything else becomes UNKNOWN / AGENT_ERROR with its message.
    */
   readonly run: (task: AgentTask, ctx: TaskContext<Config, State>) => PayloadInput | Promise<PayloadInput>;
+  /**
+   * Handles one message, of a sender or a topic: what it returns is the answer where one is wanted. Up to `concurrency` at once, beside the tasks, and in the
+   * order of arrival where that is 1. What it throws is the answer as with `run`; of a message without one it goes to the log and the dead letters.
+   * An agent without it gets no messages.
+   */
+  readonly receive?: (message: AgentMessage, ctx: MessageContext<Config, State>) => unknown;
+  /** Topics that its agents subscribe to, at most 64: as `ctx.subscribe` takes them. */
+  readonly topics?: readonly string[];
   /** Runs once after the last task. */
   readonly stop?: (ctx: AgentContext<Config> & { readonly state: State }) => void | Promise<void>;
 }
@@ -69,6 +79,7 @@ export interface AgentDefinition<Config = unknown, State = unknown> extends Agen
   readonly mailboxCapacity: number;
   readonly adaptiveConcurrency: boolean;
   readonly circuit: false | CircuitOptions;
+  readonly topics: readonly string[];
 }
 
 /** A definition whatever its types: what hosts hold. */
@@ -97,6 +108,7 @@ export function defineAgent<Config = unknown, State = undefined>(
   const mailboxCapacity = options.mailboxCapacity ?? DEFAULT_MAILBOX_CAPACITY;
   const adaptiveConcurrency = options.adaptiveConcurrency ?? false;
   const circuit = options.circuit ?? {};
+  const topics = options.topics ?? [];
   const violations: FieldViolation[] = [
     idViolation('kind', String(options.kind ?? '')),
     ...(Array.isArray(options.capabilities)
@@ -110,6 +122,8 @@ export function defineAgent<Config = unknown, State = undefined>(
     typeof adaptiveConcurrency === 'boolean' ? undefined : { field: 'adaptiveConcurrency', description: 'must be true or false' },
     ...circuitViolations(circuit),
     typeof options.run === 'function' ? undefined : { field: 'run', description: 'must be a function (task, ctx) => result' },
+    isFunctionIfGiven(options.receive) ? undefined : { field: 'receive', description: 'must be a function (message, ctx) => answer' },
+    ...topicViolations(topics, options.receive),
     isFunctionIfGiven(options.start) ? undefined : { field: 'start', description: 'must be a function (ctx) => state' },
     isFunctionIfGiven(options.stop) ? undefined : { field: 'stop', description: 'must be a function (ctx) => void' },
     options.config === undefined || typeof options.config?.parse === 'function'
@@ -124,6 +138,7 @@ export function defineAgent<Config = unknown, State = undefined>(
     mailboxCapacity,
     adaptiveConcurrency,
     circuit,
+    topics,
     [AGENT_DEFINITION]: true,
   };
 }
@@ -143,6 +158,15 @@ function circuitViolations(circuit: false | CircuitOptions): (FieldViolation | u
   ].filter((violation) => violation !== undefined);
   if (wrong.length > 0 || openMs === undefined || maxOpenMs === undefined || maxOpenMs >= openMs) return wrong;
   return [{ field: 'circuit.maxOpenMs', description: 'must be at least openMs' }];
+}
+
+const MAX_TOPICS = 64;
+
+function topicViolations(topics: readonly string[], receive: unknown): (FieldViolation | undefined)[] {
+  if (!Array.isArray(topics)) return [{ field: 'topics', description: 'must be an array of topics' }];
+  if (topics.length > MAX_TOPICS) return [{ field: 'topics', description: `at most ${MAX_TOPICS} are allowed, got ${topics.length}` }];
+  if (topics.length > 0 && receive === undefined) return [{ field: 'topics', description: 'need `receive`, which gets what is broadcast to them' }];
+  return topics.map((topic, index) => patternViolation(`topics[${index}]`, String(topic)));
 }
 
 /** Authors in JavaScript have no compiler to tell them. */

@@ -1,6 +1,5 @@
 import type { Json } from '../core/json.js';
 import type { Payload, PayloadInput } from '../core/payload.js';
-import type { AgentContext } from './context.js';
 
 /** A message as its receiver sees it. */
 export interface AgentMessage {
@@ -83,18 +82,4 @@ export interface Messenger {
    * @throws INVALID_ARGUMENT (the topic).
    */
   broadcast(topic: string, payload?: PayloadInput, options?: MessageOptions): Promise<ReadonlyMap<string, boolean>>;
-}
-
-/** What an agent has at hand while it handles a message. */
-export interface MessageContext<Config = unknown, State = unknown> extends Omit<AgentContext<Config>, 'signal'>, Messenger {
-  /** What `start` gave. */
-  readonly state: State;
-  /** Aborts when nobody waits any more for the answer, its deadline passed, or the agent must end. Made on first use. */
-  readonly signal: AbortSignal;
-  /** Milliseconds until the sender stops waiting; never negative. */
-  remainingMs(): number;
-  /** W3C trace context of the message; passed on with all that is sent from here. */
-  readonly traceparent: string | undefined;
-  /** Gives a part of the answer. Waits while the reader is behind; does nothing where only the answer is wanted. */
-  emit(chunk: PayloadInput): Promise<void>;
 }

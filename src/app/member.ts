@@ -24,6 +24,7 @@ import { Router } from '../upstream/router.js';
 import { NO_POLICY } from '../upstream/routing-policy.js';
 import { Selector } from '../upstream/selector.js';
 import type { MemberConfig } from './config.js';
+import { MemberMessaging } from './messaging.js';
 import { VERSION } from './version.js';
 
 export interface SelfDescription {
@@ -54,6 +55,7 @@ export class Member {
   readonly health = new Health();
   /** What it makes of the nodes and agents that it sends tasks to. */
   readonly routes: HealthTable;
+  readonly messaging: MemberMessaging;
   private executor: NodeTaskExecutor | undefined;
 
   constructor(
@@ -64,6 +66,7 @@ export class Member {
     this.registry = new RegistrySession(config.registry);
     this.server = new RpcServer({ logger: this.logger });
     this.routes = new HealthTable(this);
+    this.messaging = new MemberMessaging(config.id, this);
   }
 
   /** Makes the place in the cluster of a member that serves at `port`. */
@@ -85,7 +88,7 @@ export class Member {
     return new Membership(this, { ttlMs: leaseTtlSeconds * 1000, self: instance, report, ...options });
   }
 
-  /** Mounts Tasks, health and reflection. */
+  /** Mounts Tasks, Messaging, health and reflection. */
   mountServices(membership: Membership, local?: LocalTasks): void {
     const { view, clock, random } = this;
     const { policy = NO_POLICY, zone, preferZone } = this.config;
@@ -107,6 +110,7 @@ export class Member {
         defaultStrategy: this.config.strategy,
       }),
     );
+    this.messaging.mount(membership, local === undefined);
     this.health.mount(this.server);
     mountReflection(this.server);
   }
@@ -132,6 +136,7 @@ export class Member {
 
   close(): void {
     this.routes.close();
+    this.messaging.close();
     this.executor?.close();
     this.channels.close();
     this.registry.close();

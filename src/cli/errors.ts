@@ -68,7 +68,7 @@ function hintFor(error: unknown): string | undefined {
   if (!(error instanceof TroupeError)) return undefined;
   if (error.reason === 'NOT_CONNECTED') return 'is a cluster running? start one with `troupe dev`, or give --address <host:port>';
   if (error.reason === 'OUTCOME_UNKNOWN')
-    return 'where running a task twice does no harm, --idempotent has it repeated elsewhere';
+    return 'where doing it twice does no harm, --idempotent (of troupe send: --at-least-once) has it repeated';
   if (error.code === 'UNIMPLEMENTED') return 'the process at this address does not serve that; give --address of a gateway';
   if (error.retryAfterMs !== undefined) return `try again in ${formatMs(error.retryAfterMs)}`;
   return undefined;

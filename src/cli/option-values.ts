@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { ID_RULE, isId } from '../core/ids.js';
+import { patternViolation, topicViolation } from '../core/topic.js';
 
 /** Readers of option values. Each throws commander's InvalidArgumentError, which becomes wrong usage (exit code 2). */
 
@@ -45,6 +46,20 @@ export function amount(text: string): number {
 export function id(text: string): string {
   if (!isId(text)) throw new InvalidArgumentError(`It ${ID_RULE}.`);
   return text;
+}
+
+/** A topic, without wildcards. */
+export function topic(text: string): string {
+  const violation = topicViolation('topic', text);
+  if (violation !== undefined) throw new InvalidArgumentError(`It ${violation.description}.`);
+  return text;
+}
+
+/** Topics that are subscribed to, wildcards among them. */
+export function morePatterns(text: string, before: readonly string[] = []): readonly string[] {
+  const violation = patternViolation('topic', text);
+  if (violation !== undefined) throw new InvalidArgumentError(`It ${violation.description}.`);
+  return [...before, text];
 }
 
 /** Names, separated by commas. */

@@ -1,14 +1,20 @@
 import { Command, type CommanderError } from 'commander';
 import { ADDRESS_FLAGS, ADDRESS_HELP, examples } from './cluster.js';
 import { agentsCommand } from './commands/agents.js';
+import { broadcastCommand } from './commands/broadcast.js';
 import { callCommand } from './commands/call.js';
+import { deadLettersCommand } from './commands/dead-letters.js';
 import { deployCommand } from './commands/deploy.js';
 import { drainCommand } from './commands/drain.js';
 import { healthCommand } from './commands/health.js';
+import { listenCommand } from './commands/listen.js';
 import { nodesCommand } from './commands/nodes.js';
+import { requestCommand } from './commands/request.js';
 import { runCommand } from './commands/run.js';
 import { scaleCommand } from './commands/scale.js';
+import { sendCommand } from './commands/send.js';
 import { statsCommand } from './commands/stats.js';
+import { topicsCommand } from './commands/topics.js';
 import { undeployCommand } from './commands/undeploy.js';
 import { type ErrorFormat, EXIT, ExitError, exitCodeOf, printError, UsageError } from './errors.js';
 import type { CliIo } from './io.js';
@@ -19,9 +25,13 @@ export type RoleCommand = (program: Command) => void;
 type AddCommand = (program: Command, io: CliIo) => void;
 
 const GROUPS: readonly { readonly heading: string; readonly add: readonly AddCommand[] }[] = [
-  { heading: 'Look:', add: [nodesCommand, agentsCommand, statsCommand, healthCommand, scaleCommand] },
+  {
+    heading: 'Look:',
+    add: [nodesCommand, agentsCommand, topicsCommand, statsCommand, healthCommand, deadLettersCommand, scaleCommand],
+  },
   { heading: 'Change:', add: [deployCommand, undeployCommand, drainCommand] },
   { heading: 'Tasks:', add: [runCommand] },
+  { heading: 'Messages:', add: [sendCommand, requestCommand, broadcastCommand, listenCommand] },
   { heading: 'Any rpc:', add: [callCommand] },
 ];
 

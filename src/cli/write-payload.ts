@@ -1,5 +1,6 @@
 import { Buffer, isUtf8 } from 'node:buffer';
 import { assertNever } from '../core/assert-never.js';
+import { isTroupeError } from '../core/errors.js';
 import { type Payload, payloadText } from '../core/payload.js';
 import type { CliIo } from './io.js';
 
@@ -37,6 +38,16 @@ export function payloadObject(payload: Payload) {
       return { text: payload.text, ...contentType(payload) };
     default:
       return assertNever(payload);
+  }
+}
+
+/** The payload of something that came, as payloadObject; null where what was sent is no payload. */
+export function readablePayload(message: { readonly payload: Payload }) {
+  try {
+    return payloadObject(message.payload);
+  } catch (error) {
+    if (!isTroupeError(error)) throw error;
+    return null;
   }
 }
 

@@ -2,16 +2,12 @@ import { setMaxListeners } from 'node:events';
 import type { Channel } from '@grpc/grpc-js';
 import type { Client } from 'nice-grpc';
 import { checkManifest, type ManifestInput } from '../agent/manifest.js';
-import { abortError, deadlineExceeded, TroupeError } from '../core/errors.js';
+import type { Reply, RequestOptions } from '../agent/messages.js';
+import { abortError, TroupeError } from '../core/errors.js';
 import { newId, type TaskId } from '../core/ids.js';
 import type { PayloadInput } from '../core/payload.js';
 import { systemRandom } from '../core/random.js';
-import {
-  RoutedRunRequest,
-  RoutedRunResponse,
-  RoutedRunStreamRequest,
-  RoutedRunStreamResponse,
-} from '../gen/troupe/internal/v1/routed.js';
+import { RoutedRunRequest, RoutedRunResponse } from '../gen/troupe/internal/v1/routed.js';
 import type { AgentStatus } from '../gen/troupe/v1/agent.js';
 import type { Instance as InstanceMessage } from '../gen/troupe/v1/instance.js';
 import { type DrainResponse, type GetStatusResponse, NodeDefinition, type WatchHealthResponse } from '../gen/troupe/v1/node.js';
@@ -21,19 +17,27 @@ import { createClient, type TimeoutOption } from '../rpc/client.js';
 import { manifestToMessage } from '../rpc/codec/manifest.js';
 import { durationFromMs } from '../rpc/codec/time.js';
 import { encodeMessage } from '../rpc/encode.js';
-import { type RawCallOptions, RawClient } from '../rpc/raw-client.js';
+import { RawClient } from '../rpc/raw-client.js';
 import { RenewedChannel } from '../rpc/renewed-channel.js';
-import { readEvent, type TaskEvent, TaskResult } from './result.js';
+import { callOptions, DEADLINE_GRACE_MS, DEFAULT_TIMEOUT_MS, PAGE_SIZE } from './call-options.js';
+import { cancellable, MessageCalls } from './message-calls.js';
+import type {
+  BroadcastOptions,
+  ClientSendOptions,
+  DeadLetterList,
+  Receipts,
+  SubscribeOptions,
+  TopicInterest,
+  TopicMessage,
+} from './messages.js';
+import { type TaskEvent, TaskResult } from './result.js';
 import { resuming } from './resuming-stream.js';
 import { milliseconds, type RunOptions, type RunStreamOptions, routedTask } from './run-options.js';
+import { taskEvents } from './task-events.js';
 
 export const DEFAULT_ADDRESS = '127.0.0.1:8080';
-const DEFAULT_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 3_000;
 const DEFAULT_RESUME_WINDOW_MS = 30_000;
-/** For the answer that a deadline has passed. */
-const DEADLINE_GRACE_MS = 500;
-const PAGE_SIZE = 1000;
 
 export interface ConnectOptions {
   /** How long control calls (lists, deployments) may take; 30 s when not given. */
@@ -57,6 +61,7 @@ export class TroupeClient {
   /** Of tasks. */
   private readonly channels: RenewedChannel;
   private readonly raw: RawClient;
+  private readonly messages: MessageCalls;
   /** Of control calls, connected by the first. */
   private readonly channel: Channel;
   private readonly registry: Client<typeof RegistryDefinition, TimeoutOption>;
@@ -72,6 +77,7 @@ export class TroupeClient {
     setMaxListeners(0, this.closing.signal);
     this.channels = new RenewedChannel(() => openChannel(address));
     this.raw = new RawClient(this.channels);
+    this.messages = new MessageCalls(this.raw, this.closing.signal);
     this.channel = openChannel(address);
     this.registry = createClient(RegistryDefinition, this.channel);
     this.node = createClient(NodeDefinition, this.channel);
@@ -89,15 +95,8 @@ export class TroupeClient {
     if (signal?.aborted) throw abortError(signal);
     await this.ready();
     const request = encodeMessage(RoutedRunRequest, { task: routedTask(capabilities, input, options) });
-    const call = this.raw.unary('/troupe.v1.Tasks/Run', request, { ...callOptions(options), graceMs: DEADLINE_GRACE_MS });
-    signal?.addEventListener('abort', call.cancel, { once: true });
-    try {
-      return new TaskResult(RoutedRunResponse.decode(await call.response).result);
-    } catch (error) {
-      throw signal?.aborted ? abortError(signal) : error;
-    } finally {
-      signal?.removeEventListener('abort', call.cancel);
-    }
+    const response = await cancellable(this.raw, '/troupe.v1.Tasks/Run', request, callOptions(options), signal);
+    return new TaskResult(RoutedRunResponse.decode(response).result);
   }
 
   /**
@@ -112,12 +111,15 @@ export class TroupeClient {
     const { signal, idempotent = false, resumeWindowMs = DEFAULT_RESUME_WINDOW_MS } = options;
     const id = options.id ?? newId<TaskId>('task', systemRandom);
     const task = routedTask(capabilities, input, { ...options, id });
-    const call = { ...callOptions(options), graceMs: DEADLINE_GRACE_MS, signal };
+    // A closed client must say that nobody reads any more: a connection that just ends is one that somebody comes back to.
+    const ends = signal === undefined ? this.closing.signal : AbortSignal.any([signal, this.closing.signal]);
+    const call = { ...callOptions(options), graceMs: DEADLINE_GRACE_MS, signal: ends };
     const resumeWindow = resumeWindowMs === 0 ? undefined : durationFromMs(milliseconds('resumeWindowMs', resumeWindowMs));
     await this.ready();
     yield* resuming({
       open: (from) =>
-        this.events(
+        taskEvents(
+          this.raw,
           from === undefined
             ? { task, resumeWindow, resume: undefined }
             : { task: undefined, resumeWindow, resume: { taskId: id, ...from } },
@@ -128,6 +130,49 @@ export class TroupeClient {
       idempotent,
       signal,
     });
+  }
+
+  /** Sends a message to an agent: true when its mailbox has it. @throws as Messenger.send. */
+  async send(to: string, input?: PayloadInput, options: ClientSendOptions = {}): Promise<true> {
+    await this.ready();
+    return this.messages.send(to, input, options);
+  }
+
+  /** Asks an agent and waits for its answer. @throws as Messenger.request. */
+  async request(to: string, input?: PayloadInput, options: RequestOptions = {}): Promise<Reply> {
+    await this.ready();
+    return this.messages.request(to, input, options);
+  }
+
+  /** Sends a message to all that subscribe to a topic: whether the mailbox of each has it, by id. @throws INVALID_ARGUMENT (the topic). */
+  async broadcast(topic: string, input?: PayloadInput, options: BroadcastOptions = {}): Promise<Receipts> {
+    await this.ready();
+    return this.messages.broadcast(topic, input, options);
+  }
+
+  /**
+   * What is broadcast to topics (`*` stands for one name, `>` at the end for one or more), from when the cluster knows of the subscription:
+   * `onSubscribed` tells. Begins with the first step of the loop; leaving the loop ends it. Who does not read loses what does not fit into 1,000
+   * messages or 8 MiB: their senders learn of it. @throws UNAVAILABLE when the connection is lost: subscribe again.
+   */
+  async *subscribe(
+    topics: string | readonly string[],
+    options: SubscribeOptions = {},
+  ): AsyncGenerator<TopicMessage, void, undefined> {
+    await this.ready();
+    yield* this.messages.subscribe(typeof topics === 'string' ? [topics] : topics, options);
+  }
+
+  /** The topics that somebody subscribes to, by pattern. */
+  async topics(): Promise<TopicInterest[]> {
+    await this.ready();
+    return this.messages.topics(this.timeoutMs);
+  }
+
+  /** The last `most` messages that a process could not deliver; '': the process at the address. */
+  async deadLetters(nodeId = '', most = 1000): Promise<DeadLetterList> {
+    await this.ready();
+    return this.messages.deadLetters(nodeId, most, this.timeoutMs);
   }
 
   /** Everything that is registered, by service and id. */
@@ -208,27 +253,6 @@ export class TroupeClient {
     this.channel.close();
   }
 
-  private async *events(
-    request: RoutedRunStreamRequest,
-    options: RawCallOptions & { readonly signal?: AbortSignal | undefined },
-  ): AsyncGenerator<TaskEvent, void, undefined> {
-    const bytes = encodeMessage(RoutedRunStreamRequest, request);
-    // A closed client must say that nobody reads any more: a connection that just ends is one that somebody comes back to.
-    const signal = options.signal === undefined ? this.closing.signal : AbortSignal.any([options.signal, this.closing.signal]);
-    // Told when the call has ended: a loop that is left after it would cancel the call, which costs the connection one of the resets it has.
-    let result: TaskEvent | undefined;
-    try {
-      for await (const response of this.raw.serverStream('/troupe.v1.Tasks/RunStream', bytes, { ...options, signal })) {
-        const event = readEvent(RoutedRunStreamResponse.decode(response).event);
-        if (event?.kind === 'result') result = event;
-        else if (event !== undefined) yield event;
-      }
-    } catch (error) {
-      if (result === undefined) throw error;
-    }
-    if (result !== undefined) yield result;
-  }
-
   private async control<T>(call: (options: ControlOptions) => Promise<T>): Promise<T> {
     await this.reached(this.channel);
     return call({ timeoutMs: this.timeoutMs, signal: this.closing.signal });
@@ -258,12 +282,6 @@ export function connect(address = DEFAULT_ADDRESS, options: ConnectOptions = {})
       `address: "${address}" is not host:port, such as ${DEFAULT_ADDRESS}`,
     );
   return new TroupeClient(address, options);
-}
-
-function callOptions({ timeoutMs = DEFAULT_TIMEOUT_MS, traceparent }: RunOptions) {
-  // Who has no time left has none: as a deadline that has passed.
-  if (timeoutMs <= 0) throw deadlineExceeded('timeoutMs: must be positive');
-  return { deadlineMs: Date.now() + milliseconds('timeoutMs', timeoutMs), traceparent };
 }
 
 function grace(graceMs: number | undefined) {

@@ -11,7 +11,7 @@ export interface Instance {
   readonly zone: string;
   readonly capabilities: readonly string[];
   readonly metadata: ReadonlyMap<string, string>;
-  /** The node that hosts it; '' for what is not an agent. */
+  /** The node that hosts it, or the process whose interest it is; '' for all others. */
   readonly nodeId: string;
   readonly registeredAtMs: number;
   /** Which life of the id this is: the store revision of its registration, so later lives have larger ones. */
@@ -43,6 +43,10 @@ export interface InstanceKey {
 export const NODE_SERVICE = 'node';
 export const AGENT_SERVICE = 'agent';
 export const GATEWAY_SERVICE = 'gateway';
+/** A process's wish for what is broadcast to some topics: one instance per process and pattern, under the lease of the process, which `nodeId` names. */
+export const INTEREST_SERVICE = 'interest';
+/** In the metadata of an instance of interest: the pattern of topics. */
+export const INTEREST_PATTERN = 'pattern';
 
 export type InstanceStatus = 'starting' | 'up' | 'degraded' | 'stopping' | 'down';
 

@@ -37,7 +37,7 @@ export interface MembershipOptions {
 }
 
 /** In one registration at most, so that it fits into one transaction of the store. */
-const BATCH = 100;
+export const PUT_AT_ONCE = 100;
 const RPC_TIMEOUT_MS = 5_000;
 const BACKOFF = { initialMs: 100, capMs: 2_000 };
 /** After an outage, all others have registered again within this: they try each 2 s at the latest. */
@@ -137,20 +137,33 @@ export class Membership {
   }
 
   /** Registers an instance and keeps it registered. @throws UNAVAILABLE / NOT_JOINED without a lease, ALREADY_EXISTS, or what the registry says. */
-  async put(instance: Instance): Promise<void> {
+  put(instance: Instance): Promise<void> {
+    return this.putAll([instance]);
+  }
+
+  /** Registers at most 100 instances, all or none, and keeps them registered. @throws as `put`. */
+  async putAll(instances: readonly Instance[]): Promise<void> {
     const leaseId = this.requireLease();
-    const text = instanceKeyText(instance);
+    const messages = instances.map((instance) => instanceToMessage(instance));
     try {
-      await this.call((client) =>
-        client.register({ instances: [instanceToMessage(instance)], leaseId }, { timeoutMs: RPC_TIMEOUT_MS }),
-      );
+      await this.call((client) => client.register({ instances: messages, leaseId }, { timeoutMs: RPC_TIMEOUT_MS }));
     } catch (error) {
-      // Without an answer it may be registered all the same.
-      if (isUnanswered(error) && !this.instances.has(text)) this.removalsDue.set(text, instance);
+      // Without an answer they may be registered all the same.
+      if (isUnanswered(error)) {
+        for (const instance of instances) {
+          const text = instanceKeyText(instance);
+          if (!this.instances.has(text)) this.removalsDue.set(text, instance);
+        }
+      }
       throw error;
     }
-    this.removalsDue.delete(text);
-    this.instances.set(text, instance);
+    // They went with the lease, and are not among what was registered under the next one.
+    if (this.requireLease() !== leaseId) throw notJoined();
+    for (const instance of instances) {
+      const text = instanceKeyText(instance);
+      this.removalsDue.delete(text);
+      this.instances.set(text, instance);
+    }
   }
 
   /** Removes instances and forgets them, now or, while the registry is away, with the next renewal that succeeds. @throws what the registry says. */
@@ -205,7 +218,7 @@ export class Membership {
 
   private async writeRemovals(): Promise<void> {
     const due = [...this.removalsDue.values()];
-    for (let from = 0; from < due.length; from += BATCH) await this.deregister(due.slice(from, from + BATCH));
+    for (let from = 0; from < due.length; from += PUT_AT_ONCE) await this.deregister(due.slice(from, from + PUT_AT_ONCE));
   }
 
   private async deregister(keys: readonly InstanceKey[]): Promise<void> {
@@ -232,12 +245,7 @@ export class Membership {
 
   private requireLease(): bigint {
     if (this.state.kind === 'held') return this.state.leaseId;
-    throw new TroupeError(
-      'UNAVAILABLE',
-      'NOT_JOINED',
-      'this process holds no lease now: the registry is not reached; try again',
-      { retryAfterMs: 1_000 },
-    );
+    throw notJoined();
   }
 
   private async call<T>(send: (client: RegistryClient) => Promise<T>): Promise<T> {
@@ -264,8 +272,8 @@ export class Membership {
       { timeoutMs: RPC_TIMEOUT_MS, signal },
     );
     const ttlMs = first.ttl === undefined ? this.options.ttlMs : msFromDuration(first.ttl);
-    for (let from = 0; from < others.length; from += BATCH)
-      await this.rejoin(client, first.leaseId, others.slice(from, from + BATCH), signal);
+    for (let from = 0; from < others.length; from += PUT_AT_ONCE)
+      await this.rejoin(client, first.leaseId, others.slice(from, from + PUT_AT_ONCE), signal);
     this.hold(first.leaseId, ttlMs, sentAtMs);
     logger.info('registered', {
       registry: this.deps.registry.address,
@@ -338,6 +346,12 @@ export class Membership {
     if (this.state.kind === 'released') return;
     this.state = { kind: 'held', leaseId, ttlMs, fenceAtMs: sentAtMs + ttlMs - fenceMarginMs(ttlMs) };
   }
+}
+
+function notJoined(): TroupeError {
+  return new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this process holds no lease now: the registry is not reached; try again', {
+    retryAfterMs: 1_000,
+  });
 }
 
 /** Who loses the registry is told at once; who has just started may have been faster than the registry, which is no news for a second or two. */

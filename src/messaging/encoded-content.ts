@@ -2,7 +2,7 @@ import type { Payload } from '../core/payload.js';
 import { decodePayload } from '../rpc/codec/payload.js';
 import type { Content } from '../runtime/delivery.js';
 
-/** Content in memory of its own. */
+/** The content of a message that came encoded, in memory of its own. */
 export class EncodedContent implements Content {
   constructor(private readonly encoded: Uint8Array) {}
 

@@ -1,7 +1,8 @@
 import { capabilityViolations, entryViolations, limitViolation, MAX_WEIGHT } from '../agent/manifest.js';
 import { type FieldViolation, invalidArgument, invalidFields } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
-import { AGENT_SERVICE, instanceKeyText } from '../core/instance.js';
+import { AGENT_SERVICE, INTEREST_PATTERN, INTEREST_SERVICE, instanceKeyText } from '../core/instance.js';
+import { patternViolation } from '../core/topic.js';
 import { CircuitState } from '../gen/troupe/v1/health.js';
 import { Instance as InstanceMessage, InstanceStatus } from '../gen/troupe/v1/instance.js';
 import type {
@@ -23,6 +24,8 @@ const REPORTED_STATES: ReadonlySet<CircuitState> = new Set([
   CircuitState.CIRCUIT_STATE_OPEN,
   CircuitState.CIRCUIT_STATE_HALF_OPEN,
 ]);
+/** Services whose instances say which process they belong to. */
+const OF_A_NODE: ReadonlySet<string> = new Set([AGENT_SERVICE, INTEREST_SERVICE]);
 const MAX_HOST_CHARS = 253;
 const MAX_PORT = 65_535;
 /** A host name, an IPv4 or an IPv6 address: no schemes, no ports, no spaces. */
@@ -107,8 +110,9 @@ function instanceViolations(at: string, instance: InstanceMessage): FieldViolati
   push(violations, idViolation(`${at}.service`, instance.service));
   if (instance.zone !== '') push(violations, idViolation(`${at}.zone`, instance.zone));
   if (instance.weight !== undefined) push(violations, limitViolation(`${at}.weight`, instance.weight, MAX_WEIGHT));
-  if (instance.nodeId !== '' || instance.service === AGENT_SERVICE)
-    push(violations, idViolation(`${at}.node_id`, instance.nodeId));
+  if (instance.nodeId !== '' || OF_A_NODE.has(instance.service)) push(violations, idViolation(`${at}.node_id`, instance.nodeId));
+  if (instance.service === INTEREST_SERVICE)
+    push(violations, patternViolation(`${at}.metadata["${INTEREST_PATTERN}"]`, instance.metadata.get(INTEREST_PATTERN) ?? ''));
   const { endpoint } = instance;
   if (endpoint === undefined) violations.push({ field: `${at}.endpoint`, description: 'is required' });
   else {

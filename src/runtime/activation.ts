@@ -1,10 +1,13 @@
 import type { AnyAgentDefinition } from '../agent/define-agent.js';
+import type { AgentContext } from '../agent/context.js';
 import type { AgentManifest } from '../agent/manifest.js';
 import { delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { abortError, messageOf, TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Admission, type AdmissionStatus } from './admission.js';
+import { AgentMail } from './agent-mail.js';
+import type { PostOffice } from './post-office.js';
 import { NotBegun, notStarted } from './refusals.js';
 import { type SharedContext, type TaskInput, type TaskSink, type Turn, TurnContext, type TurnEnd } from './turn.js';
 
@@ -20,6 +23,14 @@ export interface ActivationStatus extends AdmissionStatus {
   readonly manifest: AgentManifest;
   readonly state: ActivationState;
   readonly stateSinceMs: number;
+  readonly messages: MessageCounts;
+}
+
+export interface MessageCounts {
+  readonly inFlight: number;
+  readonly queued: number;
+  readonly handled: number;
+  readonly refused: number;
 }
 
 export interface StopReport {
@@ -33,6 +44,8 @@ export interface ActivationDeps {
   readonly nodeId: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Carries its messages. */
+  readonly post: PostOffice;
   /** Why it takes no tasks now although it runs; undefined when it does. */
   readonly refusal?: (() => TroupeError | undefined) | undefined;
 }
@@ -50,6 +63,7 @@ export class Activation {
   private shared: SharedContext;
   private started: Promise<void> = Promise.resolve();
   private stopped: Promise<StopReport> | undefined;
+  private readonly mail: AgentMail;
 
   /** `manifest` is complete: the kind's defaults are filled in. */
   constructor(
@@ -71,11 +85,24 @@ export class Activation {
     const { nodeId, clock } = deps;
     const circuit = definition.circuit ?? {};
     this.admission = new Admission({ manifest, circuit, nodeId, clock, logger: this.logger }, (turn) => this.run(turn));
+    this.mail = new AgentMail(
+      {
+        manifest,
+        receive: definition.receive,
+        scope: () => this.shared,
+        ending: this.ending.signal,
+        answerError: (error) => this.agentError(error),
+        notRunning: () => (this.state.kind === 'running' ? undefined : this.notRunning()),
+        clock,
+        logger: this.logger,
+      },
+      deps.post,
+    );
   }
 
   status(): ActivationStatus {
     const { manifest, state, stateSinceMs } = this;
-    return { manifest, state, stateSinceMs, ...this.admission.status() };
+    return { manifest, state, stateSinceMs, ...this.admission.status(), messages: this.mail.counts() };
   }
 
   /** Tasks the agent works on. */
@@ -119,17 +146,10 @@ export class Activation {
 
   /** Hands a task to the agent. @throws FAILED_PRECONDITION / AGENT_NOT_RUNNING, and what Admission.admit throws. */
   execute(input: TaskInput, sink?: TaskSink): Turn {
-    if (this.state.kind === 'running') {
-      const refusal = this.deps.refusal?.();
-      if (refusal !== undefined) throw refusal;
-      return this.admission.admit(input, sink);
-    }
-    throw new TroupeError(
-      'FAILED_PRECONDITION',
-      'AGENT_NOT_RUNNING',
-      `agent "${this.manifest.id}" is ${this.state.kind}, not running`,
-      notStarted(this.manifest.id),
-    );
+    if (this.state.kind !== 'running') throw this.notRunning();
+    const refusal = this.deps.refusal?.();
+    if (refusal !== undefined) throw refusal;
+    return this.admission.admit(input, sink);
   }
 
   /**
@@ -151,10 +171,17 @@ export class Activation {
       this.definition.config === undefined ? this.manifest.config : this.definition.config.parse(this.manifest.config);
     this.shared = { ...this.shared, config };
     const { signal } = this.ending;
-    const state: unknown = await this.definition.start?.({ ...this.shared, config, signal });
-    this.shared = { ...this.shared, state };
+    try {
+      const state: unknown = await this.definition.start?.({ ...this.context(), config, signal });
+      this.shared = { ...this.shared, state };
+      for (const topic of this.definition.topics) await this.mail.subscribe(topic);
+    } catch (error) {
+      this.mail.end(messageOf(error));
+      throw error;
+    }
     if (!signal.aborted) return;
     await this.runStop();
+    this.mail.end('it was stopped');
     throw abortError(signal);
   }
 
@@ -167,19 +194,21 @@ export class Activation {
     this.enter({ kind: 'stopping' });
     const { admission } = this;
     const endedBefore = admission.ended;
-    await this.within(graceMs, admission.whenIdle());
+    this.mail.close();
+    await this.within(graceMs, Promise.all([admission.whenIdle(), this.mail.whenIdle()]));
     const finished = admission.ended - endedBefore;
     const cancelled = admission.callOff();
     if (cancelled > 0) await this.within(HEED_MS, admission.whenIdle());
     this.ending.abort();
     await this.runStop();
+    this.mail.end('it was stopped');
     this.enter({ kind: 'stopped' });
     return { finished, cancelled };
   }
 
   private async runStop(): Promise<void> {
     try {
-      await this.definition.stop?.({ ...this.shared, signal: this.ending.signal });
+      await this.definition.stop?.({ ...this.context(), state: this.shared.state, signal: this.ending.signal });
     } catch (error) {
       this.logger.warn('agent failed to stop', { error });
     }
@@ -187,7 +216,7 @@ export class Activation {
 
   private run(turn: Turn): Promise<TurnEnd> {
     return turn.run(
-      (task) => this.definition.run(task, new TurnContext(this.shared, turn)),
+      (task) => this.definition.run(task, new TurnContext(this.shared, turn, this.mail)),
       (error) => this.taskError(turn, error),
     );
   }
@@ -198,9 +227,43 @@ export class Activation {
     if (error instanceof TroupeError) return asAnswer(error);
     // Whose caller has gone may well throw: nobody sees it.
     if (!turn.isCalledOff) this.logger.warn('agent failed a task', { task: turn.input.id, error });
+    return this.agentError(error);
+  }
+
+  /** What an agent threw, for whoever waits for its answer. */
+  private agentError(error: unknown): TroupeError {
+    if (error instanceof TroupeError) return asAnswer(error);
     return new TroupeError('UNKNOWN', 'AGENT_ERROR', `agent "${this.manifest.id}" failed: ${messageOf(error)}`, {
       metadata: { agent_id: this.manifest.id, node_id: this.deps.nodeId },
     });
+  }
+
+  /** What `start` and `stop` are given. */
+  private context(): Omit<AgentContext, 'signal'> {
+    const { shared, mail } = this;
+    const { box } = mail;
+    return {
+      agentId: shared.agentId,
+      nodeId: shared.nodeId,
+      manifest: shared.manifest,
+      capabilities: shared.capabilities,
+      config: shared.config,
+      logger: shared.logger,
+      send: (...args) => box.send(...args),
+      request: (...args) => box.request(...args),
+      stream: (...args) => box.stream(...args),
+      broadcast: (...args) => box.broadcast(...args),
+      subscribe: (...args) => mail.subscribe(...args),
+    };
+  }
+
+  private notRunning(): TroupeError {
+    return new TroupeError(
+      'FAILED_PRECONDITION',
+      'AGENT_NOT_RUNNING',
+      `agent "${this.manifest.id}" is ${this.state.kind}, not running`,
+      notStarted(this.manifest.id),
+    );
   }
 
   /** Waits for `work`, but no longer than `ms`. */

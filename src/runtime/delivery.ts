@@ -2,6 +2,7 @@ import type { AgentMessage } from '../agent/messages.js';
 import type { TroupeError } from '../core/errors.js';
 import type { Json } from '../core/json.js';
 import { type Payload, payloadJson, payloadText } from '../core/payload.js';
+import { PartGate } from './part-gate.js';
 
 /** Who gave a delivery to this process, and hears what becomes of it. */
 export interface Origin {
@@ -15,10 +16,8 @@ export interface Origin {
   failed(delivery: Delivery, error: TroupeError): void;
   /** A part of an answer; resolves when the next may come. */
   part(delivery: Delivery, sequence: number, part: Payload): Promise<void>;
-  /** The work on it goes on after this turn of the event loop: `delivery.cancel` may be called from now on. */
-  begun(delivery: Delivery): void;
-  /** A message that was taken will not be handled after all. */
-  lost(delivery: Delivery, error: TroupeError): void;
+  /** A message that `recipientId` had taken will not be handled after all, or its handler failed. */
+  lost(delivery: Delivery, error: TroupeError, recipientId: string): void;
 }
 
 /** What a message is made of. */
@@ -34,6 +33,8 @@ export interface DeliveryParts {
   readonly deadlineMs: number;
   readonly headers: ReadonlyMap<string, string>;
   readonly waitForRoom: boolean;
+  /** The process of `from` where the message was forwarded by another; '' where it came from there. */
+  readonly fromNode: string;
   /** Parts of an answer that are wanted at first; 0: the answer alone. */
   readonly demand: number;
   /** The content, decoded when somebody looks. */
@@ -62,12 +63,17 @@ export class Delivery implements AgentMessage {
   readonly deadlineMs: number;
   readonly headers: ReadonlyMap<string, string>;
   readonly waitForRoom: boolean;
+  readonly fromNode: string;
   readonly demand: number;
   readonly content: Content;
   /** Why nobody waits for the answer any more. */
   cancelled: TroupeError | undefined = undefined;
-  /** Told when that is so. */
+  /** A request that has been answered, or failed. */
+  isDone = false;
+  /** Told when nobody waits any more. */
   onCancel: ((error: TroupeError) => void) | undefined = undefined;
+  /** Lets the parts of its answer through; undefined where the answer alone is wanted. */
+  readonly gate: PartGate | undefined;
   private decoded: Payload | undefined = undefined;
 
   constructor(
@@ -83,8 +89,10 @@ export class Delivery implements AgentMessage {
     this.deadlineMs = parts.deadlineMs;
     this.headers = parts.headers;
     this.waitForRoom = parts.waitForRoom;
+    this.fromNode = parts.fromNode;
     this.demand = parts.demand;
     this.content = parts.content;
+    this.gate = parts.demand > 0 ? new PartGate(parts.demand) : undefined;
   }
 
   get payload(): Payload {
@@ -104,6 +112,7 @@ export class Delivery implements AgentMessage {
   cancel(error: TroupeError): void {
     if (this.cancelled !== undefined) return;
     this.cancelled = error;
+    this.gate?.open();
     this.onCancel?.(error);
   }
 }

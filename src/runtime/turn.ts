@@ -1,4 +1,5 @@
 import type { AgentContext, AgentTask, TaskContext } from '../agent/context.js';
+import type { AgentMessage, MessageOptions, Messenger, RequestOptions, SendOptions, Subscription } from '../agent/messages.js';
 import { type Clock, MAX_TIMER_MS } from '../core/clock.js';
 import { deadlineExceeded, type TroupeError } from '../core/errors.js';
 import type { TaskId } from '../core/ids.js';
@@ -7,6 +8,7 @@ import { type Payload, type PayloadInput, payloadJson, payloadText, toPayload } 
 import type { Priority } from '../core/priority.js';
 import type { Place } from '../core/priority-queue.js';
 import type { MailItem } from './mailbox.js';
+import type { PostBox } from './post-office.js';
 
 /** A task that has reached its agent. */
 export interface TaskInput {
@@ -211,15 +213,24 @@ export class AgentTaskView implements AgentTask {
 }
 
 /** What all turns of an activation share. */
-export interface SharedContext extends Omit<AgentContext, 'signal'> {
+export interface SharedContext extends Omit<AgentContext, 'signal' | keyof Messenger | 'subscribe'> {
   readonly state: unknown;
+}
+
+/** How the turns of an activation talk. */
+export interface TurnTalk {
+  readonly box: PostBox;
+  subscribe(pattern: string, handler?: (message: AgentMessage) => unknown): Promise<Subscription>;
 }
 
 /** `ctx` of one turn. */
 export class TurnContext implements TaskContext {
+  private messenger: Messenger | undefined;
+
   constructor(
     private readonly shared: SharedContext,
     readonly turn: Turn,
+    private readonly talk: TurnTalk,
   ) {}
 
   get agentId() {
@@ -257,5 +268,26 @@ export class TurnContext implements TaskContext {
   }
   progress(fraction: number, note?: string): Promise<void> {
     return this.turn.progress(fraction, note);
+  }
+  send(to: string, payload?: PayloadInput, options?: SendOptions): Promise<true> {
+    return this.post().send(to, payload, options);
+  }
+  request(to: string, payload?: PayloadInput, options?: RequestOptions) {
+    return this.post().request(to, payload, options);
+  }
+  stream(to: string, payload?: PayloadInput, options?: RequestOptions) {
+    return this.post().stream(to, payload, options);
+  }
+  broadcast(topic: string, payload?: PayloadInput, options?: MessageOptions) {
+    return this.post().broadcast(topic, payload, options);
+  }
+  subscribe(pattern: string, handler?: (message: AgentMessage) => unknown): Promise<Subscription> {
+    return this.talk.subscribe(pattern, handler);
+  }
+
+  private post(): Messenger {
+    const { deadlineMs, traceparent } = this.turn.input;
+    this.messenger ??= this.talk.box.within({ deadlineMs, traceparent });
+    return this.messenger;
   }
 }

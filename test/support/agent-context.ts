@@ -3,6 +3,7 @@ import type { AgentDefinition } from '../../src/agent/define-agent.js';
 import type { JsonObject } from '../../src/core/json.js';
 import { type Payload, type PayloadInput, payloadJson, payloadText, toPayload } from '../../src/core/payload.js';
 import { silentLogger } from '../../src/telemetry/logger.js';
+import { silentContext } from './silent-post.js';
 
 export interface Given {
   readonly capabilities?: readonly string[];
@@ -45,6 +46,7 @@ export async function activate<Config, State>(definition: AgentDefinition<Config
     capabilities,
     config,
     logger: silentLogger,
+    ...silentContext,
     signal: given.signal ?? new AbortController().signal,
   };
   const state = (await definition.start?.(context)) as State;

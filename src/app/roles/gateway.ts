@@ -34,8 +34,10 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
     run: (signal) => member.run(membership, signal),
     becomesReady: member.isInStep(membership),
     async shutdown() {
+      await member.messaging.drain();
       await membership.release();
       health.close();
+      await member.messaging.end();
       await server.shutdown(SHUTDOWN_GRACE_MS);
     },
     close: () => member.close(),

@@ -33,7 +33,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   let port: number;
   try {
     manifests = await store.load();
-    host = new AgentHost(config.agents, { nodeId, clock, logger });
+    host = new AgentHost(config.agents, { nodeId, clock, logger, post: member.messaging.office });
     if (host.definitions.length > MAX_CAPABILITIES) {
       throw new TroupeError(
         'INVALID_ARGUMENT',
@@ -87,10 +87,12 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     becomesReady: restore(),
     async shutdown() {
       await node.drain(config.drainGraceMs);
+      await member.messaging.drain();
       await membership.release();
       health.close();
       links.close();
       tasks.close();
+      await member.messaging.end();
       await server.shutdown(SHUTDOWN_GRACE_MS);
     },
     drainMs: config.drainGraceMs,

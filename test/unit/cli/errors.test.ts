@@ -45,7 +45,11 @@ describe('printError', () => {
 
   test.each<[ErrorCode, string, string]>([
     ['UNAVAILABLE', 'NOT_CONNECTED', 'is a cluster running? start one with `troupe dev`, or give --address <host:port>'],
-    ['ABORTED', 'OUTCOME_UNKNOWN', 'where running a task twice does no harm, --idempotent has it repeated elsewhere'],
+    [
+      'ABORTED',
+      'OUTCOME_UNKNOWN',
+      'where doing it twice does no harm, --idempotent (of troupe send: --at-least-once) has it repeated',
+    ],
     ['UNIMPLEMENTED', 'UNIMPLEMENTED', 'the process at this address does not serve that; give --address of a gateway'],
   ])('says what to do about %s %s', (code, reason, hint) => {
     expect(printed(new TroupeError(code, reason, 'no')).split('\n')[1]).toBe(hint);

@@ -1,6 +1,7 @@
 import { afterEach } from '@jest/globals';
 import { runCli } from '../../../src/cli/program.js';
 import { TroupeError } from '../../../src/core/errors.js';
+import { MessagingDefinition } from '../../../src/gen/troupe/v1/messaging.js';
 import { NodeDefinition } from '../../../src/gen/troupe/v1/node.js';
 import { RegistryDefinition } from '../../../src/gen/troupe/v1/registry.js';
 import { TasksDefinition } from '../../../src/gen/troupe/v1/tasks.js';
@@ -15,6 +16,7 @@ export interface FakeHandlers {
   readonly registry?: Partial<Handlers<typeof RegistryDefinition>>;
   readonly node?: Partial<Handlers<typeof NodeDefinition>>;
   readonly tasks?: Partial<Handlers<typeof TasksDefinition>>;
+  readonly messaging?: Partial<Handlers<typeof MessagingDefinition>>;
   readonly reflection?: boolean;
 }
 
@@ -29,6 +31,7 @@ export async function fakeCluster({
   registry = {},
   node = {},
   tasks = {},
+  messaging = {},
   reflection = true,
 }: FakeHandlers = {}): Promise<string> {
   const server = new RpcServer({ logger: silentLogger });
@@ -36,6 +39,7 @@ export async function fakeCluster({
   server.mount(RegistryDefinition, { ...refuse(RegistryDefinition), ...registry });
   server.mount(NodeDefinition, { ...refuse(NodeDefinition), ...node });
   server.mount(TasksDefinition, { ...refuse(TasksDefinition), ...tasks });
+  server.mount(MessagingDefinition, { ...refuse(MessagingDefinition), ...messaging });
   const health = new Health();
   health.mount(server);
   health.set(true);

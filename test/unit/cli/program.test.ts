@@ -3,7 +3,9 @@ import { buildProgram, type RoleCommand, runCli } from '../../../src/cli/program
 import { TroupeError } from '../../../src/core/errors.js';
 import { CapturedIo } from './captured-io.js';
 
-const COMMANDS = ['nodes', 'agents', 'stats', 'health', 'scale advise', 'deploy', 'undeploy', 'drain', 'run', 'call'];
+const LOOK = ['nodes', 'agents', 'topics', 'stats', 'health', 'dead-letters', 'scale advise'];
+const MESSAGES = ['send', 'request', 'broadcast', 'listen'];
+const COMMANDS = [...LOOK, 'deploy', 'undeploy', 'drain', 'run', ...MESSAGES, 'call'];
 /** Nobody listens on port 1. */
 const NOBODY = '127.0.0.1:1';
 
@@ -18,7 +20,8 @@ describe('help', () => {
     expect(code).toBe(0);
     expect(io.err).toBe('');
     const headings = io.lines.filter((line) => /^[A-Z][A-Za-z ]+:$/.test(line));
-    expect(headings).toEqual(['Options:', 'Run a role:', 'Look:', 'Change:', 'Tasks:', 'Any rpc:', 'Help:', 'Examples:']);
+    const groups = ['Run a role:', 'Look:', 'Change:', 'Tasks:', 'Messages:', 'Any rpc:', 'Help:'];
+    expect(headings).toEqual(['Options:', ...groups, 'Examples:']);
     expect(io.out).toContain('Exit codes: 0 done');
   });
 
@@ -103,6 +106,25 @@ describe('wrong usage ends with 2, one line that says what is wrong, and one tha
       'troupe run',
     ],
     [['run', 'a', '--label', 'x'], "option '--label <key=value>' argument 'x' is invalid. It must be key=value.", 'troupe run'],
+    [['send'], "missing required argument 'agent'", 'troupe send'],
+    [
+      ['send', 'a', 'hello'],
+      '"hello" is too much: give content with --json, --text or --file, or "-" for standard input',
+      'troupe send',
+    ],
+    [['request', 'a', '--text', 'x', '-'], 'give one of --json, --text, --file and -, not --text and -', 'troupe request'],
+    [
+      ['send', 'a', '--header', 'x'],
+      "option '--header <key=value>' argument 'x' is invalid. It must be key=value.",
+      'troupe send',
+    ],
+    [['listen'], "missing required argument 'topic'", 'troupe listen'],
+    [['listen', 'a', 'a'], "command-argument value 'a' is invalid for argument 'topic'. It is given twice.", 'troupe listen'],
+    [
+      ['listen', 'a', '--count', '0'],
+      `option '--count <n>' argument '0' is invalid. It must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}.`,
+      'troupe listen',
+    ],
     [['call', 'a/b/c'], '"a/b/c" is no method, such as Tasks/Run', 'troupe call'],
     [['call', 'Tasks/'], '"Tasks/" is no method, such as Tasks/Run', 'troupe call'],
   ])('troupe %j', async (args, message, path) => {
@@ -110,6 +132,17 @@ describe('wrong usage ends with 2, one line that says what is wrong, and one tha
     expect(io.err).toBe(`error: ${message}\nrun \`${path} --help\`\n`);
     expect(io.out).toBe('');
     expect(code).toBe(2);
+  });
+
+  test.each([
+    ['broadcast', 'a.*'],
+    ['broadcast', 'a b'],
+    ['listen', 'a.>.b'],
+    ['listen', 'a..b'],
+  ])('a topic that is none (%s %s)', async (...args) => {
+    const { code, io } = await run(args);
+    expect(code).toBe(2);
+    expect(io.err).toMatch(/^error: .* is invalid for argument 'topic'\. It must be 1 to 16 names of 1 to 63/);
   });
 
   test.each([
@@ -124,12 +157,7 @@ describe('wrong usage ends with 2, one line that says what is wrong, and one tha
 
 describe('nobody at the address', () => {
   test.each(COMMANDS)('ends %s with 3 and a hint', async (name) => {
-    const { code, io } = await run([
-      ...name.split(' '),
-      '--address',
-      NOBODY,
-      ...(['nodes', 'agents', 'stats', 'health', 'scale advise', 'call'].includes(name) ? [] : ['x']),
-    ]);
+    const { code, io } = await run([...name.split(' '), '--address', NOBODY, ...([...LOOK, 'call'].includes(name) ? [] : ['x'])]);
     expect(code).toBe(3);
     expect(io.out).toBe('');
     expect(io.err).toBe(

@@ -221,6 +221,43 @@ describe('Membership', () => {
     await eventually(async () => expect(await listed(registry)).toEqual(['node/node-1 UP']));
   });
 
+  it('puts many at once: all or, where one cannot be, none', async () => {
+    const registry = await registryOf();
+    const { membership } = await joined(memberOf(registry));
+    await membership.putAll(['a', 'b'].map((id) => agentOf(id, ['x'])));
+    await registry.rig.register({ service: 'agent', id: 'theirs', nodeId: 'node-2' });
+    await expect(membership.putAll(['c', 'theirs'].map((id) => agentOf(id, ['x'])))).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+    });
+    if (membership.lease.kind === 'held') await registry.rig.store.leases.revoke(membership.lease.leaseId);
+    await registry.pass(4_000);
+    await registry.passUntil(async () =>
+      expect(await listed(registry)).toEqual(['agent/a UP', 'agent/b UP', 'agent/theirs UP', 'node/node-1 UP']),
+    );
+  });
+
+  it('does not take for registered what went with a lease that was lost meanwhile', async () => {
+    const registry = await registryOf();
+    const { membership } = await joined(memberOf(registry));
+    const before = membership.lease.kind === 'held' ? membership.lease.leaseId : 0n;
+    const { register } = registry.rig.service;
+    registry.overrides = {
+      async register(request, call) {
+        registry.overrides = {};
+        const response = await register(request, call);
+        await registry.rig.store.leases.revoke(before);
+        await registry.passUntil(() => {
+          expect(membership.lease).toMatchObject({ kind: 'held' });
+          expect(membership.lease).not.toMatchObject({ leaseId: before });
+        });
+        return response;
+      },
+    };
+    await expect(membership.put(agentOf('a', ['x']))).rejects.toMatchObject({ code: 'UNAVAILABLE', reason: 'NOT_JOINED' });
+    await membership.put(agentOf('a', ['x']));
+    expect(await listed(registry)).toEqual(['agent/a UP', 'node/node-1 UP']);
+  });
+
   it('does not let a removal that another owns keep the others back', async () => {
     const registry = await registryOf();
     const { membership } = await joined(memberOf(registry));

@@ -8,6 +8,7 @@ import { agentStatusToMessage } from '../../../src/node/agent-status.js';
 import { AgentHost } from '../../../src/runtime/host.js';
 import { silentLogger } from '../../../src/telemetry/logger.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
+import { silentPost } from '../../support/silent-post.js';
 
 const clock = new FakeClock();
 
@@ -19,7 +20,7 @@ async function statusAfter(failures: number, circuit: false | { failures: number
     circuit,
     run: () => Promise.reject(new Error('no model')),
   });
-  const host = new AgentHost([definition], { nodeId: 'node-1', clock, logger: silentLogger });
+  const host = new AgentHost([definition], { nodeId: 'node-1', clock, logger: silentLogger, post: silentPost });
   const activation = await host.activate({ id: 'a-1', kind: 'k', weight: 7 });
   for (let i = 0; i < failures; i++) {
     const { result } = host.execute('a-1', {

@@ -6,6 +6,7 @@ import { LocalNodeTasks } from '../../../src/node/local-tasks.js';
 import { AgentHost } from '../../../src/runtime/host.js';
 import { silentLogger } from '../../../src/telemetry/logger.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
+import { silentPost } from '../../support/silent-post.js';
 
 const clock = new FakeClock();
 
@@ -21,7 +22,7 @@ async function nodeWith(concurrency: number) {
       return new Promise<string>((resolve) => ends.push(() => resolve('done')));
     },
   });
-  const host = new AgentHost([definition], { nodeId: 'node-1', clock, logger: silentLogger });
+  const host = new AgentHost([definition], { nodeId: 'node-1', clock, logger: silentLogger, post: silentPost });
   await host.activate({ id: 'a-1', kind: 'k' });
   const processLoad = { current: { eventLoopDelayMs: 1.2345, cpuCores: 0.4567 } };
   const tasks = new LocalNodeTasks({ nodeId: 'node-1', host, membership: { isFenced: false }, clock, processLoad });

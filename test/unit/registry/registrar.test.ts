@@ -369,6 +369,7 @@ describe('a verdict', () => {
 
 describe('a registration', () => {
   const good = complete(agent('a'));
+  const wish = { ...good, service: 'interest', metadata: new Map([['pattern', 'a.>']]) };
 
   it.each<[string, Parameters<RegistryRig['registerRaw']>[0]]>([
     ['instances', { instances: [] }],
@@ -387,6 +388,9 @@ describe('a registration', () => {
     ['instances[0].weight', { instances: [{ ...good, weight: 0 }] }],
     ['instances[0].node_id', { instances: [{ ...good, nodeId: '' }] }],
     ['instances[0].node_id', { instances: [{ ...good, service: 'x', nodeId: '..' }] }],
+    ['instances[0].node_id', { instances: [{ ...wish, nodeId: '' }] }],
+    ['instances[0].metadata["pattern"]', { instances: [{ ...wish, metadata: new Map() }] }],
+    ['instances[0].metadata["pattern"]', { instances: [{ ...wish, metadata: new Map([['pattern', 'a.>.b']]) }] }],
     ['instances[0].endpoint', { instances: [{ ...good, endpoint: undefined }] }],
     ['instances[0].endpoint.host', { instances: [{ ...good, endpoint: { host: '', port: 1 } }] }],
     ['instances[0].endpoint.host', { instances: [{ ...good, endpoint: { host: 'http://x', port: 1 } }] }],

@@ -491,6 +491,7 @@ describe('Discover', () => {
     expect(await ids(2, { capabilities: ['y', 'x'] })).toEqual(['b', 'b']);
     expect(await ids(2, { service: 'node' })).toEqual(['n', 'n']);
     await rig.registerUnder(leaseId, { id: 'd', capabilities: ['x'] });
+    await rig.registerUnder(leaseId, { service: 'interest', id: 'i', nodeId: 'n', metadata: new Map([['pattern', '>']]) });
     expect((await ids(3)).sort()).toEqual(['a', 'b', 'd']);
   });
 

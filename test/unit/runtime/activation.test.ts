@@ -10,6 +10,7 @@ import type { TaskInput, TaskSink } from '../../../src/runtime/turn.js';
 import { outcomeOf } from '../../../src/upstream/outcome.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { recordingLogger } from '../../support/recording-logger.js';
+import { silentPost } from '../../support/silent-post.js';
 
 type Options = Partial<AgentOptions<unknown, unknown>>;
 
@@ -34,7 +35,7 @@ function activationOf(options: Options, manifest: Partial<AgentManifest> = {}) {
     run: (task) => task.text(),
     ...options,
   });
-  const activation = new Activation(definition, { ...MANIFEST, ...manifest }, { nodeId: 'node-1', clock, logger });
+  const activation = new Activation(definition, { ...MANIFEST, ...manifest }, { nodeId: 'node-1', clock, logger, post: silentPost });
   return { clock, logger, activation };
 }
 

@@ -12,6 +12,7 @@ import { outcomeOf } from '../../../src/upstream/outcome.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { recordingLogger } from '../../support/recording-logger.js';
 import { seededRandom, testSeed } from '../../support/seeded-random.js';
+import { silentPost } from '../../support/silent-post.js';
 
 type Options = Partial<AgentOptions<unknown, unknown>>;
 
@@ -43,7 +44,7 @@ async function agentOf(options: Options = {}, sizes: Partial<AgentManifest> = {}
     metadata: {},
     ...sizes,
   };
-  const activation = new Activation(definition, manifest, { nodeId: 'node-1', clock, logger });
+  const activation = new Activation(definition, manifest, { nodeId: 'node-1', clock, logger, post: silentPost });
   await activation.start();
   let tasks = 0;
   const give = (withinMs = 60_000, more: Partial<TaskInput> = {}): Turn => {

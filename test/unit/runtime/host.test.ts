@@ -7,6 +7,7 @@ import { AgentHost } from '../../../src/runtime/host.js';
 import type { TaskInput } from '../../../src/runtime/turn.js';
 import { silentLogger } from '../../../src/telemetry/logger.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
+import { silentPost } from '../../support/silent-post.js';
 
 const clock = new FakeClock();
 const echo = (options: Partial<AgentOptions<unknown, unknown>> = {}) =>
@@ -20,7 +21,7 @@ const echo = (options: Partial<AgentOptions<unknown, unknown>> = {}) =>
   });
 
 function hostOf(...definitions: ReturnType<typeof echo>[]): AgentHost {
-  return new AgentHost(definitions.length > 0 ? definitions : [echo()], { nodeId: 'node-1', clock, logger: silentLogger });
+  return new AgentHost(definitions.length > 0 ? definitions : [echo()], { nodeId: 'node-1', clock, logger: silentLogger, post: silentPost });
 }
 
 const manifest = (id: string, more: Partial<ManifestInput> = {}): ManifestInput => ({ id, kind: 'echo', ...more });

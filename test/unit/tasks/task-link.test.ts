@@ -16,6 +16,7 @@ import { silentLogger } from '../../../src/telemetry/logger.js';
 import { outcomeOf } from '../../../src/upstream/outcome.js';
 import { cleanUp } from '../../support/clean-up.js';
 import { eventually } from '../../support/eventually.js';
+import { silentPost } from '../../support/silent-post.js';
 
 const IDLE = { current: { eventLoopDelayMs: 0, cpuCores: 0 } };
 
@@ -43,7 +44,7 @@ class Probe {
 }
 
 async function startNode(probe: Probe, port = 0) {
-  const host = new AgentHost([probe.definition], { nodeId: 'node-1', clock: systemClock, logger: silentLogger });
+  const host = new AgentHost([probe.definition], { nodeId: 'node-1', clock: systemClock, logger: silentLogger, post: silentPost });
   await host.activate({ id: 'probe-1', kind: 'probe' });
   const tasks = new LocalNodeTasks({
     nodeId: 'node-1',

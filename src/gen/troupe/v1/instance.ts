@@ -79,11 +79,14 @@ export function instanceStatusToJSON(object: InstanceStatus): string {
   }
 }
 
-/** Something registered under a lease: a node, an agent, a gateway, or a service of the user's own. */
+/** Something registered under a lease: a node, an agent, a gateway, what one of these wants of broadcasts, or a service of the user's own. */
 export interface Instance {
   /** Unique among the instances of its service. Matches `^[a-z0-9][a-z0-9._-]{0,62}$`. */
   id: string;
-  /** `node`, `agent`, `gateway`, or a name of the user's own; the same pattern as `id`. */
+  /**
+   * `node`, `agent`, `gateway`, `interest` (`metadata` has the `pattern` of topics, as in SubscribeRequest), or a name of the user's own; the same
+   * pattern as `id`.
+   */
   service: string;
   /** Where callers reach it. For an agent: the endpoint of the node that hosts it. */
   endpoint:
@@ -101,7 +104,7 @@ export interface Instance {
   capabilities: string[];
   /** Free entries for people and tools. At most 64; a value at most 1 KiB. */
   metadata: Map<string, string>;
-  /** The node that hosts it; set for agents, empty for others. */
+  /** The node that hosts it, or the node or gateway whose interest it is; empty for others. */
   nodeId: string;
   /** When this life of the instance was registered. Set by the registry. */
   registeredAt:

@@ -93,6 +93,8 @@ export interface LinkHello {
   credit: number;
   /** The process that it wants: another one may listen at its address by now. */
   toNodeId: string;
+  /** The life of the other that `accepted` is about. */
+  acceptedLife: string;
 }
 
 /** The link is taken. */
@@ -658,7 +660,7 @@ export const OpenResponse: MessageFns<OpenResponse> = {
 };
 
 function createBaseLinkHello(): LinkHello {
-  return { nodeId: "", life: "", attempt: 0n, accepted: 0n, credit: 0, toNodeId: "" };
+  return { nodeId: "", life: "", attempt: 0n, accepted: 0n, credit: 0, toNodeId: "", acceptedLife: "" };
 }
 
 export const LinkHello: MessageFns<LinkHello> = {
@@ -686,6 +688,9 @@ export const LinkHello: MessageFns<LinkHello> = {
     }
     if (message.toNodeId !== "") {
       writer.uint32(50).string(message.toNodeId);
+    }
+    if (message.acceptedLife !== "") {
+      writer.uint32(58).string(message.acceptedLife);
     }
     return writer;
   },
@@ -751,6 +756,14 @@ export const LinkHello: MessageFns<LinkHello> = {
             message.toNodeId = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.acceptedLife = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -779,6 +792,11 @@ export const LinkHello: MessageFns<LinkHello> = {
         : isSet(object.to_node_id)
         ? globalThis.String(object.to_node_id)
         : "",
+      acceptedLife: isSet(object.acceptedLife)
+        ? globalThis.String(object.acceptedLife)
+        : isSet(object.accepted_life)
+        ? globalThis.String(object.accepted_life)
+        : "",
     };
   },
 
@@ -802,6 +820,9 @@ export const LinkHello: MessageFns<LinkHello> = {
     if (message.toNodeId !== "") {
       obj.toNodeId = message.toNodeId;
     }
+    if (message.acceptedLife !== "") {
+      obj.acceptedLife = message.acceptedLife;
+    }
     return obj;
   },
 
@@ -816,6 +837,7 @@ export const LinkHello: MessageFns<LinkHello> = {
     message.accepted = (object.accepted !== undefined && object.accepted !== null) ? BigInt(object.accepted) : 0n;
     message.credit = object.credit ?? 0;
     message.toNodeId = object.toNodeId ?? "";
+    message.acceptedLife = object.acceptedLife ?? "";
     return message;
   },
 };

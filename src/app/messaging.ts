@@ -1,0 +1,104 @@
+import { TroupeError } from '../core/errors.js';
+import type { Membership } from '../discovery/membership.js';
+import { Links } from '../link/links.js';
+import { DeadLetters } from '../messaging/dead-letters.js';
+import { Directory } from '../messaging/directory.js';
+import { HeldMessages } from '../messaging/held-messages.js';
+import { Interest } from '../messaging/interest.js';
+import { InterestView } from '../messaging/interest-view.js';
+import { encoded } from '../messaging/local-origin.js';
+import { MessageRouter } from '../messaging/message-router.js';
+import type { MessagingService } from '../messaging/messaging-service.js';
+import { AgentPostOffice } from '../messaging/post-office.js';
+import { Subscriptions } from '../messaging/subscriptions.js';
+import type { Member } from './member.js';
+import { mountMessaging } from './mount-messaging.js';
+
+/** How long others have to send what they still have to say before the links end. */
+const LAST_WORDS_MS = 500;
+
+type Parts = Pick<Member, 'server' | 'view' | 'channels' | 'clock' | 'random' | 'logger'>;
+
+/** What carries the messages of a process, put together. */
+export class MemberMessaging {
+  readonly links: Links;
+  readonly router: MessageRouter;
+  readonly office: AgentPostOffice;
+  readonly deadLetters: DeadLetters;
+  private readonly directory: Directory;
+  private readonly interestView: InterestView;
+  private interest: Interest | undefined;
+  private service: MessagingService | undefined;
+
+  constructor(
+    nodeId: string,
+    private readonly member: Parts,
+  ) {
+    const { view, clock, random, channels, logger } = member;
+    this.deadLetters = new DeadLetters(clock);
+    this.interestView = new InterestView(view);
+    this.directory = new Directory(view, clock, (agentId) => this.router.found(agentId));
+    const own = {
+      want: (pattern: string) => this.interest?.want(pattern) ?? Promise.reject(notJoined()),
+      unwant: (pattern: string) => this.interest?.unwant(pattern),
+    };
+    this.router = new MessageRouter({
+      nodeId,
+      directory: this.directory,
+      held: new HeldMessages(clock),
+      subscriptions: new Subscriptions(own, this.interestView),
+      deadLetters: {
+        add: ({ from, to, topic, id, content }, error, recipientId = to) =>
+          this.deadLetters.add({ from, to: recipientId, topic, id, content: encoded(content).bytes(), error }),
+      },
+      clock,
+      random,
+      links: () => this.links,
+    });
+    this.links = new Links(
+      { nodeId, channels, view, clock, random, logger },
+      {
+        envelope: (peer, envelope) => this.router.receive(peer, envelope),
+        task: () => undefined,
+        outcome: () => undefined,
+        broken: (peer) => this.router.broken(peer),
+        unsent: (peer, error) => this.router.unsent(peer, error),
+      },
+    );
+    this.office = new AgentPostOffice({ messages: this.router, clock, random });
+  }
+
+  /** Serves Messaging and links. `forwards`: asks others for their dead letters, as a gateway does. */
+  mount(membership: Membership, forwards: boolean): void {
+    const { clock, random, server } = this.member;
+    this.interest = new Interest({ membership, clock, random });
+    this.links.mount(server);
+    const { router: messages, interestView: interest, deadLetters } = this;
+    this.service = mountMessaging(this.member, membership, { messages, interest, deadLetters }, forwards);
+  }
+
+  /** Tells all others that nothing new is to be sent here. */
+  async drain(): Promise<void> {
+    await this.interest?.close();
+    this.links.drain();
+  }
+
+  /** What is still to be said is said, then all ends. */
+  async end(): Promise<void> {
+    this.service?.close();
+    this.links.finish();
+    await new Promise<void>((resolve) => this.member.clock.after(LAST_WORDS_MS, resolve));
+  }
+
+  close(): void {
+    const error = new TroupeError('CANCELLED', 'CANCELLED', 'this process ends');
+    this.router.close(error);
+    this.links.close();
+    this.directory.close();
+    this.interestView.close();
+  }
+}
+
+function notJoined(): TroupeError {
+  return new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this process has not joined the cluster yet; try again', { retryAfterMs: 1_000 });
+}

@@ -1,0 +1,36 @@
+import type { Membership } from '../discovery/membership.js';
+import { deadLettersForward } from '../gateway/dead-letters-forward.js';
+import type { DeadLetters } from '../messaging/dead-letters.js';
+import type { Messages } from '../messaging/messages.js';
+import { MessagingService, type MessagingServiceDeps, RoutedMessagingDefinition } from '../messaging/messaging-service.js';
+import type { Member } from './member.js';
+
+/** What carries the messages of a process. */
+export interface MessagingParts {
+  readonly messages: Messages;
+  readonly interest: MessagingServiceDeps['interest'];
+  readonly deadLetters: DeadLetters;
+}
+
+/** A process serves a moment before it has seen the cluster: calls that come then wait for that so long. */
+const FIRST_VIEW_MS = 3_000;
+
+/** Mounts Messaging, but for Connect. `forwards`: asks others for their dead letters, as a gateway does. Close it when the process drains. */
+export function mountMessaging(
+  member: Pick<Member, 'server' | 'view' | 'channels' | 'clock' | 'random'>,
+  membership: Pick<Membership, 'self'>,
+  parts: MessagingParts,
+  forwards: boolean,
+): MessagingService {
+  const { server, view, channels, clock, random } = member;
+  const hasView = () => view.revision > 0n;
+  const service = new MessagingService({
+    ...parts,
+    clock,
+    random,
+    firstView: () => (hasView() ? undefined : view.until(hasView, FIRST_VIEW_MS)),
+    ...(forwards ? { deadLettersOf: deadLettersForward({ view, channels, clock, self: membership.self }) } : {}),
+  });
+  server.mount(RoutedMessagingDefinition, service.handlers);
+  return service;
+}

@@ -1,0 +1,294 @@
+import { EnvelopeWriter, type OutgoingEnvelope, type Target } from './envelope-writer.js';
+import { varintSize, writeVarint } from './varint.js';
+
+/** Of one frame of small envelopes: with more, both ends take turns instead of overlapping. */
+const FRAME_BYTES = 24 * 1024;
+/** Of one frame of larger envelopes. */
+const LARGE_FRAME_BYTES = 128 * 1024;
+/** Envelopes that are larger on average make larger frames. */
+const SMALL_ENVELOPE_BYTES = 1024;
+/** What is larger goes in parts, and others go between them. */
+const PART_BYTES = 64 * 1024;
+/** Buffers of this size are used again. */
+const BUFFER_BYTES = 32 * 1024;
+
+const ENVELOPE = 0x3a;
+const TASK = 0x42;
+const OUTCOME = 0x4a;
+const PART = 0x32;
+const PART_ID = 0x08;
+const PART_DATA = 0x12;
+const PART_LAST = 0x18;
+
+/** What goes into one write. */
+export interface OutgoingFrame {
+  readonly bytes: Buffer;
+  /** The last frame, by the numbers that were given for what was queued, that is complete with this. */
+  readonly number: number;
+}
+
+interface Large {
+  readonly number: number;
+  readonly id: number;
+  readonly bytes: Buffer;
+  sent: number;
+  /** The frame that it follows: there may be something of its pair in it. */
+  readonly after: number;
+  /** The pair whose later envelopes must not pass it; '' where that is no matter. */
+  readonly pair: string;
+}
+
+/**
+ * What waits to be written to one peer: small envelopes in the frame that is being filled, complete frames, and large ones that go in parts between
+ * them. Keeps the order between each two that talk. Bounded in bytes by its user, who looks at `bytes`.
+ */
+export class FrameQueue implements Target {
+  /** Written into the open frame. */
+  length = 0;
+  private buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  private count = 0;
+  private number = 1;
+  private handedOut = 0;
+  private readonly sealed: OutgoingFrame[] = [];
+  private sealedBytes = 0;
+  private readonly large: Large[] = [];
+  private largeBytes = 0;
+  private readonly pairs = new Map<string, number>();
+  private lastLargeId = 0;
+  private turn: 'small' | 'large' = 'small';
+  private readonly spare: Buffer[] = [];
+  private readonly writer = new EnvelopeWriter();
+  private readonly aside: Aside = new Aside();
+
+  get isEmpty(): boolean {
+    return this.length === 0 && this.sealed.length === 0 && this.large.length === 0;
+  }
+
+  /** Bytes that wait. */
+  get bytes(): number {
+    return this.length + this.sealedBytes + this.largeBytes;
+  }
+
+  /** Queues an envelope, and gives the number of the frame that it is in. */
+  envelope(envelope: OutgoingEnvelope): number {
+    if (sizeOf(envelope.content) > PART_BYTES || (this.pairs.size > 0 && this.pairs.has(pairOf(envelope)))) {
+      const { aside } = this;
+      aside.length = 0;
+      this.writer.write(aside, ENVELOPE, envelope);
+      return this.pushLarge(aside.copy(), pairOf(envelope));
+    }
+    this.writer.write(this, ENVELOPE, envelope);
+    return this.added();
+  }
+
+  /** Queues an encoded task. */
+  task(bytes: Buffer): number {
+    return this.message(TASK, bytes);
+  }
+
+  /** Queues what became of a task, encoded. */
+  outcome(bytes: Buffer): number {
+    return this.message(OUTCOME, bytes);
+  }
+
+  /** The next frame to write; undefined where nothing waits. */
+  next(): OutgoingFrame | undefined {
+    const [large] = this.large;
+    const isLargeTurn = large !== undefined && this.turn === 'large' && large.after <= this.handedOut;
+    this.turn = isLargeTurn ? 'small' : 'large';
+    return isLargeTurn ? this.nextPart(large) : (this.nextSmall() ?? (large && this.nextPart(large)));
+  }
+
+  /** A frame has been written: its buffer may be used again. */
+  recycle(bytes: Buffer): void {
+    if (bytes.buffer.byteLength === BUFFER_BYTES && this.spare.length < 4) this.spare.push(Buffer.from(bytes.buffer));
+  }
+
+  /** Whether what is in frame `number` has not been handed out, or not all of it. */
+  holds(number: number): boolean {
+    if (this.length > 0 && number === this.number) return true;
+    return this.sealed.some((frame) => frame.number === number) || this.large.some((frame) => frame.number === number);
+  }
+
+  /** Parts that were written are lost: their frames begin anew. */
+  restart(): void {
+    for (const frame of this.large) frame.sent = 0;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.length = 0;
+    this.count = 0;
+    this.number += 1;
+    this.sealed.length = 0;
+    this.sealedBytes = 0;
+    this.large.length = 0;
+    this.largeBytes = 0;
+    this.pairs.clear();
+  }
+
+  room(bytes: number): Buffer {
+    const { buffer, length } = this;
+    if (length + bytes <= buffer.length) return buffer;
+    const larger = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, length + bytes));
+    buffer.copy(larger, 0, 0, length);
+    this.buffer = larger;
+    return larger;
+  }
+
+  private message(tag: number, bytes: Buffer): number {
+    const size = bytes.length;
+    if (size > PART_BYTES) {
+      const { aside } = this;
+      aside.length = 0;
+      put(aside, tag, bytes);
+      return this.pushLarge(aside.copy(), '');
+    }
+    put(this, tag, bytes);
+    return this.added();
+  }
+
+  private added(): number {
+    const { number } = this;
+    this.count += 1;
+    const most = this.length > this.count * SMALL_ENVELOPE_BYTES ? LARGE_FRAME_BYTES : FRAME_BYTES;
+    if (this.length >= most) this.seal();
+    return number;
+  }
+
+  private seal(): void {
+    const bytes = this.buffer.subarray(0, this.length);
+    this.sealed.push({ bytes, number: this.number });
+    this.sealedBytes += bytes.length;
+    this.number += 1;
+    this.length = 0;
+    this.count = 0;
+    this.buffer = this.spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  }
+
+  private pushLarge(bytes: Buffer, pair: string): number {
+    // Large frames have numbers of their own, so that the open frame keeps its.
+    const number = -++this.lastLargeId;
+    this.large.push({
+      number,
+      id: this.lastLargeId % 0xffff_ffff,
+      bytes,
+      sent: 0,
+      pair,
+      after: this.length > 0 ? this.number : this.number - 1,
+    });
+    this.largeBytes += bytes.length;
+    if (pair !== '') this.pairs.set(pair, (this.pairs.get(pair) ?? 0) + 1);
+    return number;
+  }
+
+  private nextSmall(): OutgoingFrame | undefined {
+    if (this.sealed.length === 0 && this.length > 0) this.seal();
+    const frame = this.sealed.shift();
+    if (frame === undefined) return undefined;
+    this.sealedBytes -= frame.bytes.length;
+    this.handedOut = Math.max(this.handedOut, frame.number);
+    return frame;
+  }
+
+  private nextPart(frame: Large): OutgoingFrame {
+    const end = Math.min(frame.sent + PART_BYTES, frame.bytes.length);
+    const isLast = end === frame.bytes.length;
+    // What follows a large envelope of the same pair may be small: it goes as it is.
+    const bytes = frame.sent === 0 && isLast ? frame.bytes : encodePart(frame.id, frame.bytes.subarray(frame.sent, end), isLast);
+    frame.sent = end;
+    if (!isLast) return { bytes, number: 0 };
+    this.large.shift();
+    this.largeBytes -= frame.bytes.length;
+    const count = (this.pairs.get(frame.pair) ?? 1) - 1;
+    if (count === 0) this.pairs.delete(frame.pair);
+    else this.pairs.set(frame.pair, count);
+    return { bytes, number: frame.number };
+  }
+}
+
+/** A buffer for one message. */
+class Aside implements Target {
+  length = 0;
+  private buffer: Buffer = Buffer.alloc(0);
+
+  room(bytes: number): Buffer {
+    if (this.length + bytes > this.buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(this.length + bytes);
+      this.buffer.copy(larger, 0, 0, this.length);
+      this.buffer = larger;
+    }
+    return this.buffer;
+  }
+
+  /** What was written; the buffer is given away. */
+  copy(): Buffer {
+    const bytes = this.buffer.subarray(0, this.length);
+    this.buffer = Buffer.alloc(0);
+    return bytes;
+  }
+}
+
+/** Bytes of a content, roughly: enough to tell whether it is large. */
+function sizeOf(content: OutgoingEnvelope['content']): number {
+  if (content === undefined) return 0;
+  if (!('kind' in content)) return content.length;
+  switch (content.kind) {
+    case 'text':
+      return content.text.length;
+    case 'data':
+      return content.data.length;
+    case 'json':
+      return couldBeLarge(content.json) ? PART_BYTES + 1 : 0;
+    case 'empty':
+      return 0;
+  }
+}
+
+/** JSON is measured by encoding it, which happens once, when it is written: what has few values and short texts is small. */
+function couldBeLarge(value: unknown): boolean {
+  const left = { bytes: PART_BYTES };
+  return spend(value, left);
+}
+
+function spend(value: unknown, left: { bytes: number }): boolean {
+  left.bytes -= typeof value === 'string' ? value.length + 4 : 12;
+  if (left.bytes < 0) return true;
+  if (typeof value !== 'object' || value === null) return false;
+  if (Array.isArray(value)) return value.some((item) => spend(item, left));
+  for (const [key, item] of Object.entries(value)) {
+    left.bytes -= key.length;
+    if (spend(item, left)) return true;
+  }
+  return false;
+}
+
+function pairOf({ from, to }: OutgoingEnvelope): string {
+  return `${from}>${to}`;
+}
+
+function put(target: Target, tag: number, bytes: Buffer): void {
+  const buffer = target.room(1 + varintSize(bytes.length) + bytes.length);
+  buffer[target.length++] = tag;
+  target.length = writeVarint(buffer, target.length, bytes.length);
+  bytes.copy(buffer, target.length);
+  target.length += bytes.length;
+}
+
+/** An OpenRequest or OpenResponse with a part. */
+function encodePart(id: number, data: Buffer, isLast: boolean): Buffer {
+  const size = 1 + varintSize(id) + 1 + varintSize(data.length) + data.length + (isLast ? 2 : 0);
+  const bytes = Buffer.allocUnsafe(1 + varintSize(size) + size);
+  bytes[0] = PART;
+  let pos = writeVarint(bytes, 1, size);
+  bytes[pos++] = PART_ID;
+  pos = writeVarint(bytes, pos, id);
+  bytes[pos++] = PART_DATA;
+  pos = writeVarint(bytes, pos, data.length);
+  pos += data.copy(bytes, pos);
+  if (isLast) {
+    bytes[pos++] = PART_LAST;
+    bytes[pos] = 1;
+  }
+  return bytes;
+}

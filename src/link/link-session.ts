@@ -1,0 +1,239 @@
+import type { ClientDuplexStream, ServerDuplexStream } from '@grpc/grpc-js';
+import type { Clock } from '../core/clock.js';
+import { messageOf, TroupeError } from '../core/errors.js';
+import {
+  type LinkHello,
+  type LinkWelcome,
+  OpenRequest,
+  OpenResponse,
+  type OutcomeEnvelope,
+  type TaskEnvelope,
+} from '../gen/troupe/internal/v1/link.js';
+import { encodeMessage } from '../rpc/encode.js';
+import { fromServiceError, toStatusObject } from '../rpc/status.js';
+import type { EnvelopeReader } from './envelope-reader.js';
+import type { FrameQueue } from './frame-queue.js';
+import { type FrameHandlers, IncomingFrames } from './incoming-frames.js';
+
+/** Bytes that may be sent to this end before it gives credit: with what waits at the other end (FrameQueue), at most 16 MiB are on their way to one that does not read. */
+export const WINDOW_BYTES = 4 * 1024 * 1024;
+/** Credit is given in pieces of at least this. */
+const CREDIT_BYTES = 256 * 1024;
+const MAX_CREDIT = 64 * 1024 * 1024;
+/** The other end is asked for a sign of life when it was silent for so long, and given up after twice that. */
+const SILENCE_MS = 5_000;
+
+const NOTHING = { envelopes: [], tasks: [], outcomes: [], credit: 0, control: undefined };
+
+/** What comes over a link. */
+export interface SessionHandlers {
+  /** At the end that did not open it. @throws TroupeError: the link is refused. */
+  hello(session: LinkSession, hello: LinkHello): void;
+  /** At the end that opened it. */
+  welcome(session: LinkSession, welcome: LinkWelcome): void;
+  envelope(envelope: EnvelopeReader): void;
+  task(task: TaskEnvelope): void;
+  outcome(outcome: OutcomeEnvelope): void;
+  /** The other end will end. */
+  drains(session: LinkSession): void;
+  /** It has ended, and why. Once. */
+  ended(session: LinkSession, error: TroupeError): void;
+}
+
+export type LinkStream = ClientDuplexStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
+
+/**
+ * One stream between two processes, until it ends. Writes one frame after the other, each when the one before has been written: what comes
+ * meanwhile goes together. Sends no more than the other end gave credit for.
+ */
+export class LinkSession implements FrameHandlers {
+  private readonly incoming = new IncomingFrames(this);
+  private readonly control: Buffer[] = [];
+  private queue: FrameQueue | undefined;
+  private window = 0;
+  private received = 0;
+  private writing: Buffer | undefined;
+  private isScheduled = false;
+  private isEnding = false;
+  private isOver = false;
+  private heardAtMs: number;
+  private disarm: () => void = () => undefined;
+  handlers: SessionHandlers;
+
+  /** `isOpener`: whether this end opened it. */
+  constructor(
+    private readonly stream: LinkStream,
+    private readonly isOpener: boolean,
+    private readonly clock: Clock,
+    handlers: SessionHandlers,
+  ) {
+    this.handlers = handlers;
+    this.heardAtMs = clock.monotonicMs();
+    stream.on('data', (bytes: Buffer) => this.read(bytes));
+    stream.on('end', () => this.end(new TroupeError('UNAVAILABLE', 'LINK_ENDED', 'the other end ended the link')));
+    stream.on('error', (error: unknown) => this.end(fromServiceError(error)));
+    if (!isOpener)
+      (stream as ServerDuplexStream<Buffer, Buffer>).on('cancelled', () =>
+        this.end(new TroupeError('UNAVAILABLE', 'LINK_LOST', 'the connection of the link was lost')),
+      );
+    this.watch();
+  }
+
+  sayHello(hello: LinkHello): void {
+    this.writeControl(encodeMessage(OpenRequest, { ...NOTHING, control: { $case: 'hello', value: hello } }));
+  }
+
+  sayWelcome(welcome: LinkWelcome): void {
+    this.writeControl(encodeMessage(OpenResponse, { ...NOTHING, control: { $case: 'welcome', value: welcome } }));
+  }
+
+  /** Sends what is in `queue` from now on; `window`: bytes that may be sent before there is credit. */
+  begin(queue: FrameQueue, window: number): void {
+    this.queue = queue;
+    this.window = Math.min(window, MAX_CREDIT);
+    this.flushSoon();
+  }
+
+  /** Something is in the queue: it leaves at the end of this turn of the event loop. */
+  flushSoon(): void {
+    if (this.isScheduled || this.writing !== undefined || this.isOver) return;
+    this.isScheduled = true;
+    process.nextTick(this.flush);
+  }
+
+  /** Tells the other end that this one will end. */
+  sayDrain(): void {
+    this.writeControl(this.isOpener ? DRAIN_REQUEST : DRAIN_RESPONSE);
+  }
+
+  /** Ends this side when all that is queued was sent. */
+  finish(): void {
+    this.isEnding = true;
+    this.flushSoon();
+  }
+
+  /** Ends it at once. */
+  abort(error: TroupeError): void {
+    if (this.isOver) return;
+    if (this.isOpener) (this.stream as ClientDuplexStream<Buffer, Buffer>).cancel();
+    else this.stream.emit('error', toStatusObject(error));
+    this.end(error);
+  }
+
+  // What comes.
+
+  hello(hello: LinkHello): void {
+    this.handlers.hello(this, hello);
+  }
+
+  welcome(welcome: LinkWelcome): void {
+    this.handlers.welcome(this, welcome);
+  }
+
+  ping(): void {
+    this.writeControl(this.isOpener ? PONG_REQUEST : PONG_RESPONSE);
+  }
+
+  drain(): void {
+    this.handlers.drains(this);
+  }
+
+  credit(bytes: number): void {
+    this.window = Math.min(this.window + bytes, MAX_CREDIT);
+    this.flushSoon();
+  }
+
+  envelope(envelope: EnvelopeReader): void {
+    this.handlers.envelope(envelope);
+  }
+
+  task(task: TaskEnvelope): void {
+    this.handlers.task(task);
+  }
+
+  outcome(outcome: OutcomeEnvelope): void {
+    this.handlers.outcome(outcome);
+  }
+
+  private read(bytes: Buffer): void {
+    if (this.isOver) return;
+    this.heardAtMs = this.clock.monotonicMs();
+    try {
+      this.incoming.read(bytes);
+    } catch (error) {
+      return this.abort(
+        error instanceof TroupeError ? error : new TroupeError('INTERNAL', 'INTERNAL', messageOf(error), { cause: error }),
+      );
+    }
+    this.received += bytes.length;
+    if (this.received < CREDIT_BYTES) return;
+    const credit = { ...NOTHING, credit: this.received };
+    this.received = 0;
+    this.writeControl(this.isOpener ? encodeMessage(OpenRequest, credit) : encodeMessage(OpenResponse, credit));
+  }
+
+  private writeControl(bytes: Buffer): void {
+    this.control.push(bytes);
+    this.flushSoon();
+  }
+
+  private readonly flush = (): void => {
+    this.isScheduled = false;
+    if (this.isOver || this.writing !== undefined) return;
+    const bytes = this.next();
+    if (bytes !== undefined) {
+      this.writing = bytes;
+      this.stream.write(bytes, this.onWritten);
+    } else if (this.isEnding && this.queue?.isEmpty !== false) {
+      this.isEnding = false;
+      this.stream.end();
+    }
+  };
+
+  private readonly onWritten = (): void => {
+    const bytes = this.writing;
+    this.writing = undefined;
+    if (bytes !== undefined) this.queue?.recycle(bytes);
+    this.flush();
+  };
+
+  private next(): Buffer | undefined {
+    const control = this.control.shift();
+    if (control !== undefined) return control;
+    if (this.window <= 0) return undefined;
+    const frame = this.queue?.next();
+    if (frame === undefined) return undefined;
+    this.window -= frame.bytes.length;
+    return frame.bytes;
+  }
+
+  /** One timer asks for signs of life. */
+  private watch(): void {
+    this.disarm = this.clock.after(SILENCE_MS, () => {
+      const silentMs = this.clock.monotonicMs() - this.heardAtMs;
+      if (silentMs >= 2 * SILENCE_MS)
+        return this.abort(
+          new TroupeError('UNAVAILABLE', 'LINK_SILENT', `the other end was silent for ${Math.round(silentMs)} ms`),
+        );
+      if (silentMs >= SILENCE_MS - 1) this.writeControl(this.isOpener ? PING_REQUEST : PING_RESPONSE);
+      this.watch();
+    });
+  }
+
+  private end(error: TroupeError): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.disarm();
+    // What still comes out of the stream is nobody's concern.
+    this.stream.on('error', () => undefined);
+    if (!this.isOpener) this.stream.end();
+    this.handlers.ended(this, error);
+  }
+}
+
+const PING_REQUEST = encodeMessage(OpenRequest, { ...NOTHING, control: { $case: 'ping', value: {} } });
+const PING_RESPONSE = encodeMessage(OpenResponse, { ...NOTHING, control: { $case: 'ping', value: {} } });
+const PONG_REQUEST = encodeMessage(OpenRequest, { ...NOTHING, control: { $case: 'pong', value: {} } });
+const PONG_RESPONSE = encodeMessage(OpenResponse, { ...NOTHING, control: { $case: 'pong', value: {} } });
+const DRAIN_REQUEST = encodeMessage(OpenRequest, { ...NOTHING, control: { $case: 'drain', value: {} } });
+const DRAIN_RESPONSE = encodeMessage(OpenResponse, { ...NOTHING, control: { $case: 'drain', value: {} } });

@@ -1,0 +1,297 @@
+import type { Clock } from '../core/clock.js';
+import { TroupeError } from '../core/errors.js';
+import type { Random } from '../core/random.js';
+import type { LinkHello, OutcomeEnvelope, TaskEnvelope } from '../gen/troupe/internal/v1/link.js';
+import { backoffMs } from '../resilience/backoff.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { EnvelopeReader } from './envelope-reader.js';
+import type { OutgoingEnvelope } from './envelope-writer.js';
+import { FrameQueue } from './frame-queue.js';
+import { LinkSession, type LinkStream, type SessionHandlers, WINDOW_BYTES } from './link-session.js';
+
+/** What comes from peers, and what becomes of what was sent to them. */
+export interface PeerHandlers {
+  envelope(peer: Peer, envelope: EnvelopeReader): void;
+  task(peer: Peer, task: TaskEnvelope): void;
+  outcome(peer: Peer, outcome: OutcomeEnvelope): void;
+  /** The link broke. What `peer.holds` says is still queued and goes over the next one; the fate of all else is unknown. */
+  broken(peer: Peer, error: TroupeError): void;
+  /** What `peer.holds` says will not be sent: nobody there has seen it. All else has been told of. */
+  unsent(peer: Peer, error: TroupeError): void;
+}
+
+export interface PeerDeps {
+  /** This process. */
+  readonly nodeId: string;
+  /** Which life of it. */
+  readonly life: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly handlers: PeerHandlers;
+  /** Opens a stream to a process; undefined where nobody knows where it is. */
+  readonly dial: (nodeId: string) => LinkStream | undefined;
+}
+
+/** What may wait for a peer that does not read. */
+const QUEUE_BYTES = 8 * 1024 * 1024;
+/** A process that does not answer within this is not there for now. */
+const DIAL_MS = 1_000;
+const BACKOFF = { initialMs: 100, capMs: 2_000 };
+
+type PeerState =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'dialling'; readonly session: LinkSession; readonly cancelTimer: () => void }
+  | { readonly kind: 'up'; readonly session: LinkSession; readonly isOurs: boolean }
+  /** It could not be reached: until then nothing is tried. */
+  | { readonly kind: 'waiting'; readonly cancelTimer: () => void }
+  | { readonly kind: 'closed'; readonly error: TroupeError };
+
+const IDLE: PeerState = { kind: 'idle' };
+
+/**
+ * Another process, and the one link to it: opened when there is something to send, by either end. Where both open one at once, that of the end whose id is smaller
+ * survives, and nothing is lost, since nothing is sent before a link is taken.
+ */
+export class Peer implements SessionHandlers {
+  private state: PeerState = IDLE;
+  private readonly queue = new FrameQueue();
+  private failures = 0;
+  /** Links that this end opened. */
+  private attempts = 0n;
+  /** The number of the last link of the other end that was taken, and which life of it that was. */
+  private accepted = 0n;
+  private life = '';
+  private isDraining = false;
+
+  constructor(
+    readonly nodeId: string,
+    private readonly deps: PeerDeps,
+  ) {}
+
+  /** Whether a link is there. */
+  get isUp(): boolean {
+    return this.state.kind === 'up';
+  }
+
+  /** Bytes that wait to be written. */
+  get queuedBytes(): number {
+    return this.queue.bytes;
+  }
+
+  /** Sends something that is new. Gives the number of its frame. @throws UNAVAILABLE: it was not sent. */
+  send(envelope: OutgoingEnvelope): number {
+    this.checkOpen();
+    const frame = this.queue.envelope(envelope);
+    this.kick();
+    return frame;
+  }
+
+  /** Sends what somebody there waits for, also when it drains or is behind; false where it cannot be sent. */
+  answer(envelope: OutgoingEnvelope): boolean {
+    if (!this.mayAnswer()) return false;
+    this.queue.envelope(envelope);
+    this.kick();
+    return true;
+  }
+
+  /** Sends a task, or something about one. @throws UNAVAILABLE: it was not sent. */
+  sendTask(encoded: Buffer): number {
+    this.checkOpen();
+    const frame = this.queue.task(encoded);
+    this.kick();
+    return frame;
+  }
+
+  /** Tells what became of a task, or that one is called off; false where it cannot be told. */
+  answerTask(encoded: Buffer, kind: 'task' | 'outcome'): boolean {
+    if (!this.mayAnswer()) return false;
+    if (kind === 'task') this.queue.task(encoded);
+    else this.queue.outcome(encoded);
+    this.kick();
+    return true;
+  }
+
+  /** Whether a frame has not left, or not wholly. */
+  holds(frame: number): boolean {
+    return this.queue.holds(frame);
+  }
+
+  /** Takes a link that the other end opened. @throws ABORTED / LINK_CROSSED: ours survives. */
+  accept(session: LinkSession, { life, attempt, accepted, acceptedLife, credit }: LinkHello): void {
+    const { state, deps } = this;
+    if (state.kind === 'closed') throw state.error;
+    // It had not seen our last link when it opened this one: they crossed.
+    const hasSeenOurs = acceptedLife === deps.life && accepted >= this.attempts;
+    const isOlder = state.kind === 'dialling' ? deps.nodeId < this.nodeId : state.kind === 'up' && state.isOurs && life === this.life;
+    if (!hasSeenOurs && isOlder) throw new TroupeError('ABORTED', 'LINK_CROSSED', 'both ends opened a link; the other one survives');
+    this.life = life;
+    this.accepted = attempt;
+    this.isDraining = false;
+    session.handlers = this;
+    this.leave(new TroupeError('UNAVAILABLE', 'LINK_REPLACED', 'the other end opened a new link'));
+    session.sayWelcome({ nodeId: deps.nodeId, life: deps.life, credit: WINDOW_BYTES });
+    this.enter(session, credit, false);
+  }
+
+  /** Tells the other end that this one will end. */
+  drain(): void {
+    if (this.state.kind === 'up') this.state.session.sayDrain();
+  }
+
+  /** Ends the link when all that is queued was sent. */
+  finish(): void {
+    if (this.state.kind === 'up') this.state.session.finish();
+  }
+
+  /** Ends the link at once, for good. */
+  close(error: TroupeError): void {
+    if (this.state.kind === 'closed') return;
+    const wasUp = this.state.kind === 'up';
+    this.leave(error);
+    this.state = { kind: 'closed', error };
+    this.giveUpQueue(error);
+    if (wasUp) this.deps.handlers.broken(this, error);
+  }
+
+  // What comes over the link.
+
+  hello(): void {
+    throw new TroupeError('FAILED_PRECONDITION', 'HELLO_TWICE', 'hello comes first, and once');
+  }
+
+  welcome(session: LinkSession, { nodeId, life, credit }: { nodeId: string; life: string; credit: number }): void {
+    if (this.state.kind !== 'dialling' || this.state.session !== session) return;
+    if (nodeId !== this.nodeId)
+      return session.abort(new TroupeError('UNAVAILABLE', 'WRONG_NODE', `"${nodeId}" answers for "${this.nodeId}"`));
+    this.state.cancelTimer();
+    this.life = life;
+    this.isDraining = false;
+    this.enter(session, credit, true);
+  }
+
+  envelope(envelope: EnvelopeReader): void {
+    this.deps.handlers.envelope(this, envelope);
+  }
+
+  task(task: TaskEnvelope): void {
+    this.deps.handlers.task(this, task);
+  }
+
+  outcome(outcome: OutcomeEnvelope): void {
+    this.deps.handlers.outcome(this, outcome);
+  }
+
+  drains(session: LinkSession): void {
+    if (this.state.kind === 'up' && this.state.session === session) this.isDraining = true;
+  }
+
+  ended(session: LinkSession, error: TroupeError): void {
+    const { state, deps } = this;
+    if (state.kind === 'dialling' && state.session === session) {
+      state.cancelTimer();
+      // The other end's link is on its way, or there already.
+      if (error.reason === 'LINK_CROSSED') {
+        this.state = { kind: 'waiting', cancelTimer: deps.clock.after(DIAL_MS, () => this.backToIdle()) };
+        return;
+      }
+      this.failed(error);
+    } else if (state.kind === 'up' && state.session === session) {
+      this.state = IDLE;
+      this.queue.restart();
+      deps.logger.debug('link broke', { peer: this.nodeId, reason: error.message });
+      deps.handlers.broken(this, error);
+      if (!this.queue.isEmpty && this.state.kind === 'idle') this.dial();
+    }
+  }
+
+  private enter(session: LinkSession, credit: number, isOurs: boolean): void {
+    this.state = { kind: 'up', session, isOurs };
+    this.failures = 0;
+    session.begin(this.queue, credit);
+  }
+
+  /** Ends what is there, without a word to those above. */
+  private leave(error: TroupeError): void {
+    const { state } = this;
+    this.state = IDLE;
+    if (state.kind === 'waiting') state.cancelTimer();
+    if (state.kind === 'dialling') {
+      state.cancelTimer();
+      state.session.abort(error);
+    }
+    if (state.kind === 'up') {
+      state.session.abort(error);
+      this.queue.restart();
+      this.deps.handlers.broken(this, error);
+    }
+  }
+
+  private kick(): void {
+    const { state } = this;
+    if (state.kind === 'up') state.session.flushSoon();
+    else if (state.kind === 'idle') this.dial();
+  }
+
+  private checkOpen(): void {
+    const { state } = this;
+    if (state.kind === 'closed') throw notSent(state.error.reason, state.error.message, this.nodeId);
+    if (state.kind === 'waiting' && this.failures > 0)
+      throw notSent('NOT_CONNECTED', `node "${this.nodeId}" is not reached`, this.nodeId);
+    if (this.isDraining) throw notSent('NODE_DRAINING', `node "${this.nodeId}" drains and takes nothing new`, this.nodeId);
+    if (this.queue.bytes >= QUEUE_BYTES) throw notSent('LINK_FULL', `the link to node "${this.nodeId}" is full`, this.nodeId);
+  }
+
+  /** Answers are bounded by what was asked, but not by somebody who does not read. */
+  private mayAnswer(): boolean {
+    return this.state.kind !== 'closed' && this.queue.bytes < 2 * QUEUE_BYTES;
+  }
+
+  private dial(): void {
+    const { deps } = this;
+    const stream = deps.dial(this.nodeId);
+    if (stream === undefined)
+      return this.failed(new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `nobody knows where node "${this.nodeId}" is`));
+    this.attempts += 1n;
+    const session = new LinkSession(stream, true, deps.clock, this);
+    const cancelTimer = deps.clock.after(DIAL_MS, () =>
+      session.abort(new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `node "${this.nodeId}" did not answer within ${DIAL_MS} ms`)),
+    );
+    this.state = { kind: 'dialling', session, cancelTimer };
+    session.sayHello({
+      nodeId: deps.nodeId,
+      life: deps.life,
+      attempt: this.attempts,
+      accepted: this.accepted,
+      credit: WINDOW_BYTES,
+      toNodeId: this.nodeId,
+      acceptedLife: this.life,
+    });
+  }
+
+  /** It could not be reached: what waits is given up, and nothing is tried for a while. */
+  private failed(error: TroupeError): void {
+    const { deps } = this;
+    this.failures += 1;
+    const cancelTimer = deps.clock.after(backoffMs(this.failures, BACKOFF, deps.random), () => this.backToIdle());
+    this.state = { kind: 'waiting', cancelTimer };
+    const reason = error.code === 'UNIMPLEMENTED' ? 'LINK_UNSUPPORTED' : 'NOT_CONNECTED';
+    this.giveUpQueue(notSent(reason, `node "${this.nodeId}" is not reached: ${error.message}`, this.nodeId));
+  }
+
+  private backToIdle(): void {
+    if (this.state.kind !== 'waiting') return;
+    this.state = IDLE;
+    if (!this.queue.isEmpty) this.dial();
+  }
+
+  private giveUpQueue(error: TroupeError): void {
+    this.deps.handlers.unsent(this, error);
+    this.queue.clear();
+  }
+}
+
+/** What says that nobody there has seen it. */
+export function notSent(reason: string, message: string, nodeId: string): TroupeError {
+  return new TroupeError('UNAVAILABLE', reason, message, { metadata: { started: 'false', node_id: nodeId } });
+}

@@ -1,0 +1,222 @@
+import type { Clock } from '../core/clock.js';
+import { invalidFields, TroupeError } from '../core/errors.js';
+import { topicViolation } from '../core/topic.js';
+import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
+import type { EnvelopeReader } from '../link/envelope-reader.js';
+import type { Peer } from '../link/peer.js';
+import { Delivery, type DeliveryParts, type Origin } from '../runtime/delivery.js';
+import type { DeadLetterSink } from './dead-letter.js';
+import { encoded } from './local-origin.js';
+import { LocalQueue } from './local-queue.js';
+import type { BroadcastResult, OutgoingMessage } from './outgoing.js';
+import { type Pending, PendingMessages } from './pending-messages.js';
+import { hasRare, withDeadline } from './routing-facts.js';
+import type { Subscriptions } from './subscriptions.js';
+
+export interface BroadcastsDeps {
+  readonly nodeId: string;
+  readonly subscriptions: Subscriptions;
+  readonly deadLetters: DeadLetterSink;
+  readonly clock: Clock;
+  readonly peerOf: (nodeId: string) => Peer;
+}
+
+/** Messages to topics: one to each process that has subscribers, and there to each of them. */
+export class Broadcasts {
+  private readonly parts: PendingMessages<Part>;
+  private readonly localQueue = new LocalQueue();
+  private readonly origin: Origin;
+
+  constructor(private readonly deps: BroadcastsDeps) {
+    this.parts = new PendingMessages(deps.clock);
+    this.origin = new SubscriberOrigin(deps.deadLetters);
+  }
+
+  get underWay(): number {
+    return this.parts.size;
+  }
+
+  /** @throws INVALID_ARGUMENT: the topic, or the payload. */
+  send(message: OutgoingMessage): Promise<BroadcastResult> {
+    const { nodeId, subscriptions } = this.deps;
+    const wrong = topicViolation('topic', message.topic);
+    if (wrong !== undefined) return Promise.reject(invalidFields([wrong]));
+    return new Promise((resolve, reject) => {
+      const content = encodedOr(message, reject);
+      if (content === undefined) return;
+      const collector = new Collector(resolve);
+      for (const other of subscriptions.nodesFor(message.topic)) {
+        if (other !== nodeId) this.sendTo(this.deps.peerOf(other), { ...message, content }, collector);
+      }
+      if (subscriptions.here(message.topic).length > 0) {
+        const done = collector.part();
+        this.localQueue.push(() => {
+          const parts = { ...message, kind: 'send' as const, content, correlationId: 0, fromNode: '' };
+          const { delivered, refused } = this.fanOut(parts);
+          collector.told(delivered, refused);
+          done();
+        });
+      }
+      collector.sent();
+    });
+  }
+
+  /** A broadcast from another process: this one has subscribers, or had them a moment ago. */
+  arrived(peer: Peer, envelope: EnvelopeReader): void {
+    const receipts = this.fanOut(withDeadline(envelope, this.deps.clock));
+    const { correlationId, from } = envelope;
+    if (correlationId === 0) return;
+    peer.answer({
+      kind: EnvelopeKind.ENVELOPE_KIND_ACK,
+      correlationId,
+      from: '',
+      to: from,
+      topic: '',
+      content: undefined,
+      deadlineMs: 0,
+      sequence: 0,
+      rare: { receipts },
+    });
+  }
+
+  /** What a process says of a broadcast; false where it speaks of something else. */
+  acknowledged(envelope: EnvelopeReader): boolean {
+    const receipts = envelope.receipts();
+    if (receipts === undefined) return false;
+    const part = this.parts.take(envelope.correlationId);
+    part?.collector.told(receipts.delivered, receipts.refused);
+    part?.done();
+    return true;
+  }
+
+  broken(peer: Peer): void {
+    for (const part of this.parts.takeAll((each) => each.peer === peer && !peer.holds(each.frame))) part.silent();
+  }
+
+  unsent(peer: Peer): void {
+    for (const part of this.parts.takeAll((each) => each.peer === peer && peer.holds(each.frame))) part.silent();
+  }
+
+  close(error: TroupeError): void {
+    this.parts.close(error);
+  }
+
+  private sendTo(peer: Peer, message: OutgoingMessage, collector: Collector): void {
+    const part = new Part(peer, message.deadlineMs, collector);
+    const correlationId = this.parts.add(part);
+    try {
+      part.frame = peer.send({
+        kind: EnvelopeKind.ENVELOPE_KIND_SEND,
+        correlationId,
+        from: message.from,
+        to: '',
+        topic: message.topic,
+        content: message.content,
+        deadlineMs: message.deadlineMs,
+        sequence: 0,
+        rare: hasRare(message) ? message : undefined,
+      });
+    } catch {
+      this.parts.take(correlationId);
+      part.silent();
+    }
+  }
+
+  /** To each subscriber of this process but the sender: one delivery for all. */
+  private fanOut(parts: DeliveryParts): { delivered: string[]; refused: string[] } {
+    const delivery = new Delivery(parts, this.origin);
+    const delivered: string[] = [];
+    const refused: string[] = [];
+    for (const recipient of this.deps.subscriptions.here(parts.topic)) {
+      if (recipient.id === parts.from) continue;
+      const answer = recipient.offer(delivery);
+      if (answer === undefined) delivered.push(recipient.id);
+      else {
+        refused.push(recipient.id);
+        if (answer instanceof TroupeError) this.deps.deadLetters.add(delivery, answer, recipient.id);
+      }
+    }
+    return { delivered, refused };
+  }
+}
+
+/** What one process has not said yet. */
+class Part implements Pending {
+  frame = 0;
+  readonly done: () => void;
+
+  constructor(
+    readonly peer: Peer,
+    readonly deadlineMs: number,
+    readonly collector: Collector,
+  ) {
+    this.done = collector.part();
+  }
+
+  expire(): void {
+    this.silent();
+  }
+
+  silent(): void {
+    this.collector.silent(this.peer.nodeId);
+    this.done();
+  }
+}
+
+/** Puts together what processes say of one broadcast. */
+class Collector {
+  private readonly delivered = new Map<string, boolean>();
+  private readonly silentNodes: string[] = [];
+  private left = 1;
+
+  constructor(private readonly resolve: (result: BroadcastResult) => void) {}
+
+  /** Something more is waited for: what it gives says that it is there. */
+  part(): () => void {
+    this.left += 1;
+    return () => this.done();
+  }
+
+  /** Nothing more will be waited for. */
+  sent(): void {
+    this.done();
+  }
+
+  told(delivered: readonly string[], refused: readonly string[]): void {
+    for (const id of delivered) if (!this.delivered.has(id)) this.delivered.set(id, true);
+    for (const id of refused) this.delivered.set(id, false);
+  }
+
+  silent(nodeId: string): void {
+    this.silentNodes.push(nodeId);
+  }
+
+  private done(): void {
+    this.left -= 1;
+    if (this.left === 0) this.resolve({ delivered: this.delivered, silentNodes: this.silentNodes });
+  }
+}
+
+/** Nobody waits to hear what a subscriber makes of a broadcast that its mailbox has taken. */
+class SubscriberOrigin implements Origin {
+  constructor(private readonly deadLetters: DeadLetterSink) {}
+
+  taken(): void {}
+  refused(): void {}
+  answered(): void {}
+  failed(): void {}
+  async part(): Promise<void> {}
+
+  lost(delivery: Delivery, error: TroupeError, recipientId: string): void {
+    this.deadLetters.add(delivery, error, recipientId);
+  }
+}
+
+function encodedOr({ content }: OutgoingMessage, reject: (error: unknown) => void) {
+  try {
+    return encoded(content);
+  } catch (error) {
+    reject(error);
+    return undefined;
+  }
+}

@@ -1,0 +1,147 @@
+import type { Clock } from '../core/clock.js';
+import { deadlineExceeded, TroupeError } from '../core/errors.js';
+import { Fifo } from '../core/fifo.js';
+import type { Random } from '../core/random.js';
+import { backoffMs } from '../resilience/backoff.js';
+import type { OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
+
+export interface CarefulSendsDeps {
+  /** Sends a message once. */
+  readonly sendOnce: (message: OutgoingMessage, waiter: Waiter) => PendingMessage;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Messages of one sender to one receiver that may wait for the one before. */
+const MAX_WAITING = 1_000;
+const BACKOFF = { initialMs: 10, capMs: 500 };
+
+interface Line {
+  readonly waiting: Fifo<CarefulSend>;
+}
+
+/**
+ * Sends that are tried again: those that wait for room in a full mailbox, and those that are sent until they are acknowledged. One after the other
+ * for each sender and receiver, so that what is sent again does not come after what was sent later.
+ */
+export class CarefulSends {
+  private readonly lines = new Map<string, Line>();
+
+  constructor(private readonly deps: CarefulSendsDeps) {}
+
+  send(message: OutgoingMessage, waiter: Waiter): PendingMessage {
+    const key = `${message.from}>${message.to}`;
+    const send = new CarefulSend(message, waiter, this.deps, () => this.ended(key));
+    const line = this.lines.get(key);
+    if (line === undefined) {
+      this.lines.set(key, { waiting: new Fifo() });
+      send.begin();
+    } else if (line.waiting.size >= MAX_WAITING) {
+      const why = `${MAX_WAITING} messages to "${message.to}" wait to be sent; await them`;
+      waiter.failed(new TroupeError('RESOURCE_EXHAUSTED', 'SEND_QUEUE_FULL', why, { metadata: { started: 'false' } }));
+    } else {
+      send.wait();
+      line.waiting.push(send);
+    }
+    return send;
+  }
+
+  private ended(key: string): void {
+    const line = this.lines.get(key);
+    for (let next = line?.waiting.shift(); next !== undefined; next = line?.waiting.shift()) {
+      if (next.hasEnded) continue;
+      next.begin();
+      return;
+    }
+    this.lines.delete(key);
+  }
+}
+
+type SendState =
+  | { readonly kind: 'waiting'; readonly cancelTimer: () => void }
+  | { readonly kind: 'sent'; readonly pending: PendingMessage | undefined }
+  | { readonly kind: 'ended' };
+
+const ENDED: SendState = { kind: 'ended' };
+
+class CarefulSend implements PendingMessage {
+  private state: SendState = { kind: 'sent', pending: undefined };
+  private tries = 0;
+  private isFirst = false;
+
+  constructor(
+    private readonly message: OutgoingMessage,
+    private readonly waiter: Waiter,
+    private readonly deps: CarefulSendsDeps,
+    private readonly onEnd: () => void,
+  ) {}
+
+  get hasEnded(): boolean {
+    return this.state.kind === 'ended';
+  }
+
+  /** Another one goes first. */
+  wait(): void {
+    this.state = { kind: 'waiting', cancelTimer: this.atDeadline() };
+  }
+
+  begin(): void {
+    if (this.state.kind === 'waiting') this.state.cancelTimer();
+    this.isFirst = true;
+    this.try();
+  }
+
+  cancel(error: TroupeError): void {
+    const { state } = this;
+    if (state.kind === 'ended') return;
+    if (state.kind === 'waiting') state.cancelTimer();
+    this.end();
+    if (state.kind === 'sent') state.pending?.cancel(error);
+    this.waiter.failed(error);
+  }
+
+  demand(): void {}
+
+  private try(): void {
+    this.tries += 1;
+    this.state = { kind: 'sent', pending: undefined };
+    const pending = this.deps.sendOnce(this.message, {
+      answered: (content, from) => {
+        if (this.state.kind === 'ended') return;
+        this.end();
+        this.waiter.answered(content, from);
+      },
+      failed: (error) => this.failed(error),
+    });
+    if (this.state.kind === 'sent') this.state = { kind: 'sent', pending };
+  }
+
+  private failed(error: TroupeError): void {
+    if (this.state.kind === 'ended') return;
+    const pauseMs = backoffMs(this.tries, BACKOFF, this.deps.random);
+    const isInTime = this.deps.clock.now() + pauseMs < this.message.deadlineMs;
+    if (!mayTryAgain(this.message, error) || !isInTime) {
+      this.end();
+      this.waiter.failed(error);
+      return;
+    }
+    this.state = { kind: 'waiting', cancelTimer: this.deps.clock.after(pauseMs, () => this.try()) };
+  }
+
+  private end(): void {
+    this.state = ENDED;
+    if (this.isFirst) this.onEnd();
+  }
+
+  private atDeadline(): () => void {
+    const ms = this.message.deadlineMs - this.deps.clock.now();
+    return this.deps.clock.after(ms, () => this.cancel(deadlineExceeded('the deadline passed while messages sent before it had not arrived')));
+  }
+}
+
+/** Whether another try can help, and does no harm. */
+function mayTryAgain({ waitForRoom, atLeastOnce }: OutgoingMessage, { code, reason, metadata }: TroupeError): boolean {
+  if (waitForRoom && (reason === 'MAILBOX_FULL' || reason === 'LINK_FULL')) return true;
+  if (!atLeastOnce) return false;
+  return reason === 'OUTCOME_UNKNOWN' || (code === 'UNAVAILABLE' && metadata.started === 'false');
+}

@@ -1,0 +1,120 @@
+import { entryViolations } from '../agent/manifest.js';
+import { effectiveDeadline } from '../core/deadline.js';
+import { deadlineExceeded, type FieldViolation, invalidFields } from '../core/errors.js';
+import { idViolation } from '../core/ids.js';
+import { patternViolation, topicViolation } from '../core/topic.js';
+import type {
+  RoutedBroadcastRequest,
+  RoutedRequestRequest,
+  RoutedSendRequest,
+} from '../gen/troupe/internal/v1/routed_messaging.js';
+import { EncodedContent } from './encoded-content.js';
+import type { OutgoingMessage } from './outgoing.js';
+
+/** Requests of unary calls, checked, as messages. */
+
+/** Of the 4 MiB that a message of gRPC may have, 64 KiB are left to what goes with the payload on its way. */
+export const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024 - 64 * 1024;
+export const MAX_HEADERS = 16;
+const MAX_ID_CHARS = 63;
+const MAX_TOPICS = 64;
+const TRACEPARENT = 'traceparent';
+
+export interface MessageContext {
+  readonly nowMs: number;
+  /** Of the call; Infinity when it has none. */
+  readonly callDeadlineMs: number;
+  /** Who sends it. */
+  readonly from: string;
+  /** Of the call: goes with the message, unless that has its own. */
+  readonly traceparent: string | undefined;
+}
+
+/** @throws INVALID_ARGUMENT naming every wrong field; DEADLINE_EXCEEDED when the call's deadline has passed. */
+export function sendOrder(request: RoutedSendRequest, context: MessageContext): OutgoingMessage {
+  const { to, id, atLeastOnce, waitForRoom } = request;
+  check([
+    idViolation('to', to),
+    id.length > MAX_ID_CHARS ? { field: 'id', description: `must be at most ${MAX_ID_CHARS} characters` } : undefined,
+    atLeastOnce && id === ''
+      ? { field: 'id', description: 'is required by at_least_once: by it the receiver knows what it has got already' }
+      : undefined,
+    ...contentViolations(request),
+  ]);
+  return { ...order(request, context), to, id, atLeastOnce, waitForRoom };
+}
+
+/** @throws as sendOrder. */
+export function requestOrder(request: RoutedRequestRequest, context: MessageContext): OutgoingMessage {
+  check([idViolation('to', request.to), ...contentViolations(request)]);
+  return { ...order(request, context), to: request.to };
+}
+
+/** @throws as sendOrder. */
+export function broadcastOrder(request: RoutedBroadcastRequest, context: MessageContext): OutgoingMessage {
+  check([topicViolation('topic', request.topic), ...contentViolations(request)]);
+  const message = order(request, context);
+  return { ...message, topic: request.topic, deadlineMs: earlier(message.deadlineMs, context.nowMs) };
+}
+
+/** Topics that are subscribed to. @throws INVALID_ARGUMENT naming every wrong one. */
+export function checkTopics(topics: readonly string[]): void {
+  if (topics.length === 0 || topics.length > MAX_TOPICS)
+    throw invalidFields([{ field: 'topics', description: `name 1 to ${MAX_TOPICS} topics, not ${topics.length}` }]);
+  check(
+    topics.map((topic, index) =>
+      topics.indexOf(topic) < index
+        ? { field: `topics[${index}]`, description: `"${topic}" is given twice` }
+        : patternViolation(`topics[${index}]`, topic),
+    ),
+  );
+}
+
+interface Contents {
+  readonly payload: Buffer;
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+function order({ payload, headers }: Contents, { nowMs, callDeadlineMs, from, traceparent }: MessageContext): OutgoingMessage {
+  const deadlineMs = effectiveDeadline(nowMs, callDeadlineMs);
+  if (deadlineMs <= nowMs) throw deadlineExceeded('the deadline of the call has passed already');
+  return {
+    from,
+    to: '',
+    topic: '',
+    content: new EncodedContent(payload),
+    deadlineMs,
+    id: '',
+    headers: withTrace(headers, traceparent),
+    waitForRoom: false,
+    atLeastOnce: false,
+    demand: 0,
+  };
+}
+
+function withTrace(headers: ReadonlyMap<string, string>, traceparent: string | undefined): ReadonlyMap<string, string> {
+  if (traceparent === undefined || headers.has(TRACEPARENT) || headers.size >= MAX_HEADERS) return headers;
+  return new Map(headers).set(TRACEPARENT, traceparent);
+}
+
+const MAX_MARGIN_MS = 100;
+
+/** What was heard until then can still be told to the caller. */
+function earlier(deadlineMs: number, nowMs: number): number {
+  return deadlineMs - Math.min(MAX_MARGIN_MS, (deadlineMs - nowMs) / 10);
+}
+
+function contentViolations({ payload, headers }: Contents): FieldViolation[] {
+  const violations = entryViolations('headers', headers, MAX_HEADERS);
+  if (payload.length > MAX_PAYLOAD_BYTES)
+    violations.push({
+      field: 'payload',
+      description: `must be at most ${MAX_PAYLOAD_BYTES} bytes, encoded; got ${payload.length}`,
+    });
+  return violations;
+}
+
+function check(found: readonly (FieldViolation | undefined)[]): void {
+  const violations = found.filter((violation) => violation !== undefined);
+  if (violations.length > 0) throw invalidFields(violations);
+}

@@ -1,0 +1,368 @@
+import type { Subscription } from '../agent/messages.js';
+import type { Clock } from '../core/clock.js';
+import type { Random } from '../core/random.js';
+import { deadlineExceeded, TroupeError } from '../core/errors.js';
+import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
+import type { EnvelopeReader } from '../link/envelope-reader.js';
+import type { Links } from '../link/links.js';
+import type { Peer } from '../link/peer.js';
+import { type Content, Delivery, type Recipient } from '../runtime/delivery.js';
+import { Broadcasts } from './broadcasts.js';
+import { CarefulSends } from './careful-sends.js';
+import type { DeadLetterSink } from './dead-letter.js';
+import type { Directory } from './directory.js';
+import { forwardOf } from './forward.js';
+import type { HeldMessages } from './held-messages.js';
+import { encoded, LocalOrigin } from './local-origin.js';
+import { LocalQueue } from './local-queue.js';
+import type { Messages } from './messages.js';
+import { Outbound, type OutboundOwner } from './outbound.js';
+import type { BroadcastResult, OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
+import { PeerOrigin } from './peer-origin.js';
+import { PendingMessages } from './pending-messages.js';
+import { RecentMessages } from './recent-messages.js';
+import { hasRare, isGone, tooMany, unknownAgent, unknownOutcome, withDeadline } from './routing-facts.js';
+import type { Subscriptions } from './subscriptions.js';
+
+export interface MessageRouterDeps {
+  readonly nodeId: string;
+  readonly directory: Directory;
+  readonly held: HeldMessages;
+  readonly subscriptions: Subscriptions;
+  readonly deadLetters: DeadLetterSink;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly links: () => Links;
+}
+
+/**
+ * Carries messages between agents and clients: to those of this process directly, to all others over the link to their process. Keeps none itself but for
+ * a moment, while an agent is between two nodes.
+ */
+export class MessageRouter implements Messages, OutboundOwner {
+  private readonly recipients = new Map<string, Recipient>();
+  private readonly origins = new Map<Peer, PeerOrigin>();
+  private readonly pending: PendingMessages<Outbound>;
+  private readonly localOrigin: LocalOrigin;
+  private readonly localQueue = new LocalQueue();
+  private readonly recent: RecentMessages;
+  private readonly broadcasts: Broadcasts;
+  private readonly careful: CarefulSends;
+
+  constructor(private readonly deps: MessageRouterDeps) {
+    this.pending = new PendingMessages(deps.clock);
+    this.localOrigin = new LocalOrigin(this.pending, deps.deadLetters);
+    this.recent = new RecentMessages(deps.clock);
+    this.careful = new CarefulSends({ ...deps, sendOnce: (message, waiter) => this.begin('send', message, waiter) });
+    this.broadcasts = new Broadcasts({ ...deps, peerOf: (id) => deps.links().to(id) });
+  }
+
+  get nodeId(): string {
+    return this.deps.nodeId;
+  }
+
+  /** Messages whose fate is not known yet. */
+  get underWay(): number {
+    return this.pending.size + this.broadcasts.underWay;
+  }
+
+  attach(recipient: Recipient): () => void {
+    this.recipients.set(recipient.id, recipient);
+    this.deps.held.release(recipient.id);
+    return () => {
+      if (this.recipients.get(recipient.id) !== recipient) return;
+      this.recipients.delete(recipient.id);
+      this.deps.directory.left(recipient.id);
+    };
+  }
+
+  send(message: OutgoingMessage, waiter: Waiter): PendingMessage {
+    return message.waitForRoom || message.atLeastOnce ? this.careful.send(message, waiter) : this.begin('send', message, waiter);
+  }
+
+  request(message: OutgoingMessage, waiter: Waiter): PendingMessage {
+    return this.begin('request', message, waiter);
+  }
+
+  broadcast(message: OutgoingMessage): Promise<BroadcastResult> {
+    return this.broadcasts.send(message);
+  }
+
+  subscribe(pattern: string, recipient: Recipient): Promise<Subscription> {
+    return this.deps.subscriptions.add(pattern, recipient);
+  }
+
+  /** An agent has come to a node: what waited for it goes there. */
+  found(agentId: string): void {
+    this.deps.held.release(agentId);
+  }
+
+  close(error: TroupeError): void {
+    this.deps.held.close();
+    this.pending.close(error);
+    this.broadcasts.close(error);
+  }
+
+  // What becomes of what was sent.
+
+  abandon(outbound: Outbound, error: TroupeError): void {
+    const { id, kind, peer, delivery } = outbound;
+    this.pending.take(id);
+    if (kind !== 'request') return;
+    delivery?.cancel(error);
+    peer?.answer(aboutRequest(EnvelopeKind.ENVELOPE_KIND_CANCEL, outbound, undefined));
+  }
+
+  demand(outbound: Outbound, parts: number): void {
+    outbound.delivery?.gate?.add(parts);
+    outbound.peer?.answer(aboutRequest(EnvelopeKind.ENVELOPE_KIND_DEMAND, outbound, { demand: parts }));
+  }
+
+  // What comes over links.
+
+  receive(peer: Peer, envelope: EnvelopeReader): void {
+    switch (envelope.code) {
+      case EnvelopeKind.ENVELOPE_KIND_REQUEST:
+        return this.arrived(peer, envelope);
+      case EnvelopeKind.ENVELOPE_KIND_RESPONSE: {
+        const outbound = this.pending.take(envelope.correlationId);
+        if (outbound === undefined) return;
+        this.learn(outbound, peer);
+        outbound.answered(envelope.content, envelope.from);
+        return;
+      }
+      case EnvelopeKind.ENVELOPE_KIND_SEND:
+        if (envelope.topic !== '') this.broadcasts.arrived(peer, envelope);
+        else this.arrived(peer, envelope);
+        return;
+      case EnvelopeKind.ENVELOPE_KIND_ACK:
+        return this.acknowledged(peer, envelope);
+      case EnvelopeKind.ENVELOPE_KIND_ERROR:
+        this.pending.take(envelope.correlationId)?.failed(envelope.error() ?? noReason());
+        return;
+      case EnvelopeKind.ENVELOPE_KIND_CHUNK:
+        this.pending.get(envelope.correlationId)?.part(envelope.sequence, envelope.content);
+        return;
+      case EnvelopeKind.ENVELOPE_KIND_CANCEL:
+        this.origins
+          .get(peer)
+          ?.find(envelope.fromNode, envelope.correlationId)
+          ?.cancel(new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled'));
+        return;
+      case EnvelopeKind.ENVELOPE_KIND_DEMAND:
+        this.origins.get(peer)?.find(envelope.fromNode, envelope.correlationId)?.gate?.add(envelope.demand);
+        return;
+      default:
+      // Of a newer version: nobody here knows what to do with it.
+    }
+  }
+
+  /** A link broke: what was written on it has an unknown fate. */
+  broken(peer: Peer): void {
+    const outcome = unknownOutcome(peer.nodeId);
+    for (const outbound of this.pending.takeAll((each) => each.peer === peer && !peer.holds(each.frame))) outbound.failed(outcome);
+    this.broadcasts.broken(peer);
+    const origin = this.origins.get(peer);
+    this.origins.delete(peer);
+    origin?.callOffAll(new TroupeError('CANCELLED', 'CONNECTION_LOST', `the link to "${peer.nodeId}" broke`));
+  }
+
+  /** What waits for a link will not be sent. */
+  unsent(peer: Peer, error: TroupeError): void {
+    for (const outbound of this.pending.takeAll((each) => each.peer === peer && peer.holds(each.frame))) this.fail(outbound, error);
+    this.broadcasts.unsent(peer);
+  }
+
+  private begin(kind: 'send' | 'request', message: OutgoingMessage, waiter: Waiter): PendingMessage {
+    const outbound = new Outbound(this, kind, message, waiter);
+    if (message.deadlineMs <= this.deps.clock.now()) {
+      outbound.failed(deadlineExceeded());
+      return outbound;
+    }
+    outbound.id = this.pending.add(outbound);
+    if (outbound.id === 0) outbound.failed(tooMany());
+    else if (this.deps.held.has(message.to)) this.hold(outbound);
+    else this.route(outbound);
+    return outbound;
+  }
+
+  private route(outbound: Outbound): void {
+    const { to } = outbound.message;
+    const recipient = this.recipients.get(to);
+    if (recipient !== undefined) return this.deliverHere(outbound, recipient);
+    const nodeId = this.deps.directory.find(to);
+    if (nodeId === undefined || nodeId === this.nodeId) return this.hold(outbound);
+    this.sendTo(this.deps.links().to(nodeId), outbound);
+  }
+
+  private sendTo(peer: Peer, outbound: Outbound): void {
+    const { kind, message, id } = outbound;
+    outbound.peer = peer;
+    try {
+      outbound.frame = peer.send({
+        kind: kind === 'send' ? EnvelopeKind.ENVELOPE_KIND_SEND : EnvelopeKind.ENVELOPE_KIND_REQUEST,
+        correlationId: id,
+        from: message.from,
+        to: message.to,
+        topic: '',
+        content: message.content,
+        deadlineMs: message.deadlineMs,
+        sequence: 0,
+        rare: hasRare(message) ? message : undefined,
+      });
+    } catch (error) {
+      this.pending.take(id);
+      this.fail(outbound, error instanceof TroupeError ? error : new TroupeError('INVALID_ARGUMENT', 'NOT_SENT', String(error)));
+    }
+  }
+
+  /** To somebody in this process: in a turn of its own, since the receiver may send in turn. */
+  private deliverHere(outbound: Outbound, recipient: Recipient): void {
+    const { kind, message, id } = outbound;
+    let content: Content;
+    try {
+      content = encoded(message.content);
+    } catch (error) {
+      this.pending.take(id);
+      outbound.failed(error as TroupeError);
+      return;
+    }
+    this.localQueue.push(() => {
+      if (outbound.hasEnded) return;
+      const delivery = new Delivery({ ...message, kind, content, correlationId: id, fromNode: '' }, this.localOrigin);
+      outbound.delivery = delivery;
+      const answer = this.offer(delivery, recipient, message.atLeastOnce);
+      if (answer === undefined) {
+        if (kind === 'send') this.localOrigin.taken(delivery);
+      } else if (answer !== 'parked') {
+        if (isGone(answer)) this.hold(outbound);
+        else this.localOrigin.refused(delivery, answer);
+      }
+    });
+  }
+
+  /** An agent that nobody has now: it may be on its way to another node. */
+  private hold(outbound: Outbound): void {
+    const { message, id } = outbound;
+    const ms = this.deps.directory.awayForMs(message.to);
+    const giveUp = () => {
+      this.pending.take(id);
+      this.fail(outbound, unknownAgent(message.to));
+    };
+    const held = {
+      bytes: 256 + ('length' in message.content ? message.content.length : 0),
+      go: () => {
+        if (!outbound.hasEnded) this.route(outbound);
+      },
+      giveUp: () => {
+        if (!outbound.hasEnded) giveUp();
+      },
+    };
+    if ('retain' in message.content) message.content.retain();
+    if (ms === 0 || !this.deps.held.hold(message.to, held, ms)) giveUp();
+  }
+
+  /** It was not delivered, and its sender is told; who only sends may not be there any more. */
+  private fail(outbound: Outbound, error: TroupeError): void {
+    if (outbound.kind === 'send' && !outbound.hasEnded) this.deps.deadLetters.add(outbound.message, error);
+    outbound.failed(error);
+  }
+
+  private arrived(peer: Peer, envelope: EnvelopeReader): void {
+    const recipient = this.recipients.get(envelope.to);
+    if (recipient === undefined) return this.forward(peer, envelope);
+    const origin = this.originOf(peer);
+    const delivery = new Delivery(withDeadline(envelope, this.deps.clock), origin);
+    const answer = this.offer(delivery, recipient, envelope.atLeastOnce);
+    if (answer === undefined) {
+      if (delivery.kind === 'send') origin.taken(delivery);
+      else if (!delivery.isDone) origin.keep(delivery);
+    } else if (answer !== 'parked') {
+      if (isGone(answer)) this.forward(peer, envelope);
+      else origin.refused(delivery, answer);
+    }
+  }
+
+  private offer(delivery: Delivery, recipient: Recipient, atLeastOnce: boolean): ReturnType<Recipient['offer']> {
+    if (!atLeastOnce || delivery.kind !== 'send') return recipient.offer(delivery);
+    if (this.recent.has(delivery.from, delivery.id)) return undefined;
+    const answer = recipient.offer(delivery);
+    if (!(answer instanceof TroupeError)) this.recent.add(delivery.from, delivery.id);
+    return answer;
+  }
+
+  /** For an agent that is not here, or not here any more: it goes where it is now. */
+  private forward(peer: Peer, envelope: EnvelopeReader): void {
+    const message = forwardOf(envelope, peer.nodeId, this.nodeId);
+    const origin = this.originOf(peer);
+    const refuse = (error: TroupeError) =>
+      origin.refused(new Delivery({ ...message, kind: message.kind, waitForRoom: false, demand: 0 }, origin), error);
+    const go = (): boolean => {
+      const recipient = this.recipients.get(message.to);
+      const nodeId = recipient === undefined ? this.deps.directory.find(message.to) : undefined;
+      if (recipient !== undefined) {
+        const delivery = new Delivery(message, origin);
+        const answer = recipient.offer(delivery);
+        if (answer === undefined && delivery.kind === 'send') origin.taken(delivery);
+        else if (answer === undefined && !delivery.isDone) origin.keep(delivery);
+        else if (answer instanceof TroupeError) origin.refused(delivery, answer);
+        return true;
+      }
+      if (nodeId === undefined || nodeId === this.nodeId) return false;
+      const cycle = message.cycle(nodeId);
+      if (cycle !== undefined) refuse(cycle);
+      else {
+        try {
+          this.deps.links().to(nodeId).send(message.envelope());
+        } catch (error) {
+          refuse(error as TroupeError);
+        }
+      }
+      return true;
+    };
+    if (!this.deps.held.has(message.to) && go()) return;
+    const ms = this.deps.directory.awayForMs(message.to);
+    message.content.retain();
+    const held = {
+      bytes: 256 + message.content.length,
+      go: () => {
+        if (!go()) refuse(unknownAgent(message.to));
+      },
+      giveUp: () => refuse(unknownAgent(message.to)),
+    };
+    if (ms === 0 || !this.deps.held.hold(message.to, held, ms)) refuse(unknownAgent(message.to));
+  }
+
+  private acknowledged(peer: Peer, envelope: EnvelopeReader): void {
+    if (this.broadcasts.acknowledged(envelope)) return;
+    const outbound = this.pending.take(envelope.correlationId);
+    if (outbound === undefined) return;
+    const error = envelope.error();
+    if (error !== undefined) return outbound.failed(error);
+    this.learn(outbound, peer);
+    outbound.answered(undefined, envelope.from);
+  }
+
+  private learn({ peer, message }: Outbound, answering: Peer): void {
+    if (peer !== answering) this.deps.directory.learn(message.to, answering.nodeId);
+  }
+
+  private originOf(peer: Peer): PeerOrigin {
+    let origin = this.origins.get(peer);
+    if (origin === undefined) {
+      origin = new PeerOrigin(peer, (nodeId) => this.deps.links().to(nodeId), this.deps.deadLetters);
+      this.origins.set(peer, origin);
+    }
+    return origin;
+  }
+}
+
+/** Something about a request that was sent. */
+function aboutRequest(kind: EnvelopeKind, { id, message }: Outbound, rare: { readonly demand: number } | undefined) {
+  const { from, to } = message;
+  return { kind, correlationId: id, from, to, topic: '', content: undefined, deadlineMs: 0, sequence: 0, rare };
+}
+
+function noReason(): TroupeError {
+  return new TroupeError('UNKNOWN', 'UNKNOWN', 'the answer is an error without a reason');
+}

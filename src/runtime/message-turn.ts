@@ -1,0 +1,114 @@
+import type { MessageContext } from '../agent/context.js';
+import type { AgentMessage, MessageOptions, Messenger, RequestOptions, SendOptions, Subscription } from '../agent/messages.js';
+import type { Clock } from '../core/clock.js';
+import { MAX_TIMER_MS } from '../core/clock.js';
+import { deadlineExceeded } from '../core/errors.js';
+import { type PayloadInput, toPayload } from '../core/payload.js';
+import type { Delivery } from './delivery.js';
+import type { PostBox } from './post-office.js';
+import type { SharedContext } from './turn.js';
+
+/** What the messages of an activation share. */
+export interface MessageScope {
+  readonly shared: SharedContext;
+  readonly box: PostBox;
+  readonly clock: Clock;
+  /** Aborts when the agent must end at once. */
+  readonly ending: AbortSignal;
+  subscribe(pattern: string, handler?: (message: AgentMessage) => unknown): Promise<Subscription>;
+}
+
+/** `ctx` of one message. */
+export class MessageTurn implements MessageContext {
+  private messenger: Messenger | undefined = undefined;
+  private controller: AbortController | undefined = undefined;
+  private parts = 0;
+  private disarm: (() => void) | undefined = undefined;
+
+  constructor(
+    private readonly scope: MessageScope,
+    private readonly delivery: Delivery,
+  ) {}
+
+  get agentId() {
+    return this.scope.shared.agentId;
+  }
+  get nodeId() {
+    return this.scope.shared.nodeId;
+  }
+  get manifest() {
+    return this.scope.shared.manifest;
+  }
+  get capabilities() {
+    return this.scope.shared.capabilities;
+  }
+  get config() {
+    return this.scope.shared.config;
+  }
+  get logger() {
+    return this.scope.shared.logger;
+  }
+  get state() {
+    return this.scope.shared.state;
+  }
+  get traceparent(): string | undefined {
+    return this.delivery.headers.get('traceparent');
+  }
+
+  /** Made on first use: a signal and a timer for each message cost more than all else about it. */
+  get signal(): AbortSignal {
+    if (this.controller !== undefined) return this.controller.signal;
+    const controller = new AbortController();
+    this.controller = controller;
+    const { delivery, scope } = this;
+    if (delivery.cancelled !== undefined) controller.abort(delivery.cancelled);
+    delivery.onCancel = (error) => controller.abort(error);
+    const onEnding = () => controller.abort(scope.ending.reason);
+    scope.ending.addEventListener('abort', onEnding, { once: true });
+    const ms = this.remainingMs();
+    const cancelTimer = ms <= MAX_TIMER_MS ? scope.clock.after(ms, () => controller.abort(deadlineExceeded())) : undefined;
+    this.disarm = () => {
+      cancelTimer?.();
+      scope.ending.removeEventListener('abort', onEnding);
+    };
+    return controller.signal;
+  }
+
+  remainingMs(): number {
+    return Math.max(0, this.delivery.deadlineMs - this.scope.clock.now());
+  }
+
+  async emit(chunk: PayloadInput): Promise<void> {
+    const { delivery } = this;
+    if (delivery.kind !== 'request' || delivery.demand === 0 || delivery.cancelled !== undefined) return;
+    this.parts += 1;
+    await delivery.origin.part(delivery, this.parts, toPayload(chunk));
+  }
+
+  send(to: string, payload?: PayloadInput, options?: SendOptions): Promise<true> {
+    return this.post().send(to, payload, options);
+  }
+  request(to: string, payload?: PayloadInput, options?: RequestOptions) {
+    return this.post().request(to, payload, options);
+  }
+  stream(to: string, payload?: PayloadInput, options?: RequestOptions) {
+    return this.post().stream(to, payload, options);
+  }
+  broadcast(topic: string, payload?: PayloadInput, options?: MessageOptions) {
+    return this.post().broadcast(topic, payload, options);
+  }
+  subscribe(pattern: string, handler?: (message: AgentMessage) => unknown): Promise<Subscription> {
+    return this.scope.subscribe(pattern, handler);
+  }
+
+  /** The message has been handled. */
+  end(): void {
+    this.disarm?.();
+  }
+
+  private post(): Messenger {
+    const { traceparent } = this;
+    this.messenger ??= this.scope.box.within({ deadlineMs: this.delivery.deadlineMs, traceparent });
+    return this.messenger;
+  }
+}
