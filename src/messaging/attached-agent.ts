@@ -83,7 +83,7 @@ export class AttachedAgent {
       },
       run: (task, context) => this.run(task, context),
       stop: () => this.port.stopped(),
-      ...this.messaging(),
+      receive: (message) => this.message(message),
     });
     return definition;
   }
@@ -92,10 +92,20 @@ export class AttachedAgent {
   readonly refusal = (): TroupeError | undefined => {
     const { id, capabilities } = this.port.manifest;
     if (this.state.kind === 'away')
-      return new TroupeError('UNAVAILABLE', 'AGENT_DETACHED', `the stream of agent "${id}" broke; it is waited for`, notStarted(id));
+      return new TroupeError(
+        'UNAVAILABLE',
+        'AGENT_DETACHED',
+        `the stream of agent "${id}" broke; it is waited for`,
+        notStarted(id),
+      );
     if (this.state.kind === 'leaving') return leaving(id);
     if (capabilities.length > 0) return undefined;
-    return new TroupeError('FAILED_PRECONDITION', 'NO_TASKS', `agent "${id}" has no capabilities: it takes messages only`, notStarted(id));
+    return new TroupeError(
+      'FAILED_PRECONDITION',
+      'NO_TASKS',
+      `agent "${id}" has no capabilities: it takes messages only`,
+      notStarted(id),
+    );
   };
 
   /** The program has lost its stream. */
@@ -128,7 +138,7 @@ export class AttachedAgent {
 
   subscribe(pattern: string): Promise<Subscription> {
     if (this.context === undefined) throw new TroupeError('UNAVAILABLE', 'AGENT_STOPPED', 'the agent has not started');
-    return (this.context as unknown as { subscribe(pattern: string): Promise<Subscription> }).subscribe(pattern);
+    return this.context.subscribe(pattern);
   }
 
   /** What the program says about something that it was given. @throws INVALID_ARGUMENT / UNKNOWN_CORRELATION_ID. */
@@ -155,16 +165,13 @@ export class AttachedAgent {
     else exchange.answered(envelope.result?.payload ?? envelope.payload);
   }
 
-  private messaging() {
-    return { receive: (message: AgentMessage) => this.message(message) };
-  }
-
   private run(task: AgentTask, context: TaskContext): Promise<PayloadInput> {
     const turn = context instanceof TurnContext ? context.turn : undefined;
     const isStreamed = turn?.isStreamed ?? false;
     return new Promise((resolve, reject) => {
       const id = this.begin(
-        (correlationId) => taskEnvelope(task, context, { correlationId, demand: isStreamed ? DEMAND : 0, nowMs: this.port.clock.now() }),
+        (correlationId) =>
+          taskEnvelope(task, context, { correlationId, demand: isStreamed ? DEMAND : 0, nowMs: this.port.clock.now() }),
         {
           emit: isStreamed ? (part) => context.emit(part) : undefined,
           progress: isStreamed ? (fraction, note) => context.progress(fraction, note) : undefined,
@@ -244,16 +251,13 @@ export class AttachedAgent {
   /** Passes on a part of an answer, and asks for more when it has been taken. */
   private passOn(id: number, exchange: Exchange, bytes: Buffer): void {
     if (exchange.emit === undefined) return;
-    let part: TaggedPayload;
-    try {
-      part = tagged(bytes);
-    } catch (error) {
-      return this.cancel(id, malformed(error));
-    }
-    exchange.emit(part).then(
-      () => this.demand(id, exchange),
-      () => undefined,
-    );
+    const part = partOf(bytes);
+    if (part instanceof TroupeError) this.cancel(id, part);
+    else
+      exchange.emit(part).then(
+        () => this.demand(id, exchange),
+        () => undefined,
+      );
   }
 
   /** What is asked for while the one before waits goes with it. */
@@ -281,6 +285,14 @@ function answer(bytes: Buffer, resolve: (answer: PayloadInput) => void, reject: 
     resolve(tagged(bytes));
   } catch (error) {
     reject(malformed(error));
+  }
+}
+
+function partOf(bytes: Buffer): TaggedPayload | TroupeError {
+  try {
+    return tagged(bytes);
+  } catch (error) {
+    return malformed(error);
   }
 }
 

@@ -5,8 +5,15 @@ import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import { toStatusMessage } from '../rpc/status.js';
 import { PartGate } from '../runtime/part-gate.js';
 import { cancelledByProgram, ProgramCall } from './program-call.js';
+import {
+  DEFAULT_DEMAND,
+  demandOf,
+  effectiveDeadlineOf,
+  type OpenRequest,
+  type ProgramPort,
+  type ProgramRequestDeps,
+} from './program-port.js';
 import { ProgramSends } from './program-sends.js';
-import { DEFAULT_DEMAND, demandOf, effectiveDeadlineOf, type OpenRequest, type ProgramPort, type ProgramRequestDeps } from './program-port.js';
 
 /** What a program may wait for at once, and the bytes of that together: more is refused. */
 const MAX_OPEN = 10_000;

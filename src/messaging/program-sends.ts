@@ -5,8 +5,16 @@ import type { RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import { toStatusMessage } from '../rpc/status.js';
 import { EncodedContent } from './encoded-content.js';
+import { headerViolations } from './headers.js';
 import type { OutgoingMessage, Waiter } from './outgoing.js';
-import { DEFAULT_DEMAND, demandOf, effectiveDeadlineOf, type OpenRequest, type ProgramPort, type ProgramRequestDeps } from './program-port.js';
+import {
+  DEFAULT_DEMAND,
+  demandOf,
+  effectiveDeadlineOf,
+  type OpenRequest,
+  type ProgramPort,
+  type ProgramRequestDeps,
+} from './program-port.js';
 
 /** Keeps what a program waits for. */
 export interface OpenRequests {
@@ -15,8 +23,6 @@ export interface OpenRequests {
   ended(id: bigint): boolean;
 }
 
-const MAX_HEADERS = 16;
-const MAX_HEADER_BYTES = 1024;
 const MAX_ID_CHARS = 63;
 
 /** The messages and requests that an attached program sends. */
@@ -128,7 +134,8 @@ const NOBODY: Waiter = { answered: () => undefined, failed: () => undefined };
 
 /** @throws INVALID_ARGUMENT naming every wrong field. */
 function check({ to, topic, id, atLeastOnce, headers }: RoutedEnvelope, isRequest: boolean): void {
-  if (isRequest && (to === '' || topic !== '')) throw invalidArgument('to', 'is required for a REQUEST, and `topic` must be empty');
+  if (isRequest && (to === '' || topic !== ''))
+    throw invalidArgument('to', 'is required for a REQUEST, and `topic` must be empty');
   if (!isRequest && (to === '') === (topic === ''))
     throw invalidArgument('to', 'exactly one of `to` and `topic` must be given for a SEND');
   const violations: FieldViolation[] = [];
@@ -136,10 +143,6 @@ function check({ to, topic, id, atLeastOnce, headers }: RoutedEnvelope, isReques
   if (wrongTopic !== undefined) violations.push(wrongTopic);
   if (id.length > MAX_ID_CHARS) violations.push({ field: 'id', description: `must be at most ${MAX_ID_CHARS} characters` });
   if (atLeastOnce && id === '') violations.push({ field: 'id', description: 'is required by at_least_once' });
-  if (headers.size > MAX_HEADERS) violations.push({ field: 'headers', description: `at most ${MAX_HEADERS} are allowed` });
-  for (const [key, value] of headers) {
-    if (Buffer.byteLength(key) <= 255 && Buffer.byteLength(value) <= MAX_HEADER_BYTES) continue;
-    violations.push({ field: `headers["${key.slice(0, 64)}"]`, description: `must be at most ${MAX_HEADER_BYTES} bytes` });
-  }
+  violations.push(...headerViolations('headers', headers));
   if (violations.length > 0) throw invalidFields(violations);
 }

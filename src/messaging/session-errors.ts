@@ -30,7 +30,11 @@ export function takenOver(): TroupeError {
 }
 
 export function silent(): TroupeError {
-  return new TroupeError('UNAVAILABLE', 'SESSION_SILENT', 'nothing came for too long, not even an answer to a ping; connect again');
+  return new TroupeError(
+    'UNAVAILABLE',
+    'SESSION_SILENT',
+    'nothing came for too long, not even an answer to a ping; connect again',
+  );
 }
 
 export function slowConsumer(): TroupeError {
@@ -55,7 +59,11 @@ export function wrongCredit(what: string): TroupeError {
 }
 
 export function undeployed(id: string): TroupeError {
-  return new TroupeError('ABORTED', 'AGENT_UNDEPLOYED', `agent "${id}" was stopped by its node; it was undeployed, or its id was taken`);
+  return new TroupeError(
+    'ABORTED',
+    'AGENT_UNDEPLOYED',
+    `agent "${id}" was stopped by its node; it was undeployed, or its id was taken`,
+  );
 }
 
 export function gone(id: string): TroupeError {

@@ -12,7 +12,11 @@ export type NodeFrame = NonNullable<RoutedConnectResponse['frame']>;
 export function readFrame(bytes: Buffer): ProgramFrame {
   const { frame } = decodeMessage(RoutedConnectRequest, bytes);
   if (frame === undefined)
-    throw new TroupeError('INVALID_ARGUMENT', 'EMPTY_FRAME', 'frame: is required: hello, batch, credit, ping, pong, drain or subscriptions');
+    throw new TroupeError(
+      'INVALID_ARGUMENT',
+      'EMPTY_FRAME',
+      'frame: is required: hello, batch, credit, ping, pong, drain or subscriptions',
+    );
   return frame;
 }
 

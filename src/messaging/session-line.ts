@@ -39,9 +39,10 @@ export class SessionLine {
   /** Says something that is no batch: before any that wait. */
   say(frame: NodeFrame): void {
     if (this.isOver) return;
-    if (this.control.length >= MAX_CONTROL) return this.source.overflow();
-    this.control.push(frameBytes(frame));
-    this.wake();
+    if (this.control.length < MAX_CONTROL) {
+      this.control.push(frameBytes(frame));
+      this.wake();
+    } else this.source.overflow();
   }
 
   /** There may be something to be written. */
@@ -85,9 +86,11 @@ export class SessionLine {
     this.isScheduled = false;
     if (this.isOver || this.isWriting) return;
     const frame = this.control.shift() ?? this.source.next();
-    if (frame === undefined) return this.source.idle();
-    this.isWriting = true;
-    this.stream.write(frame, this.written);
+    if (frame === undefined) this.source.idle();
+    else {
+      this.isWriting = true;
+      this.stream.write(frame, this.written);
+    }
   };
 
   private readonly written = (): void => {

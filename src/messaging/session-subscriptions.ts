@@ -32,9 +32,11 @@ export class SessionSubscriptions {
     if (this.underWay >= MAX_CHANGES)
       throw new TroupeError('RESOURCE_EXHAUSTED', 'TOO_MANY_CHANGES', `${MAX_CHANGES} changes of subscriptions are under way`);
     this.underWay += 1;
-    const change = this.changes.then(() => this.make(subscribe, unsubscribe)).finally(() => {
-      this.underWay -= 1;
-    });
+    const change = this.changes
+      .then(() => this.make(subscribe, unsubscribe))
+      .finally(() => {
+        this.underWay -= 1;
+      });
     this.changes = change.catch(() => undefined);
     return change;
   }

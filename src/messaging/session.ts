@@ -8,8 +8,8 @@ import type { ByteStream, ByteStreamListener } from '../rpc/byte-stream.js';
 import { durationFromMs } from '../rpc/codec/time.js';
 import type { Delivery, Recipient } from '../runtime/delivery.js';
 import { messageEnvelope } from './agent-envelopes.js';
-import { AttachedAgent, unknownCorrelation } from './attached-agent.js';
 import type { AgentPort } from './agent-port.js';
+import { AttachedAgent, unknownCorrelation } from './attached-agent.js';
 import { Inbox, WINDOW } from './inbox.js';
 import { MAX_CREDIT, MAX_KEPT_BYTES, Outbox } from './outbox.js';
 import type { ProgramPort, ProgramRequestDeps } from './program-port.js';
@@ -56,6 +56,8 @@ export class Session implements ProgramPort, Recipient {
   readonly token: string;
   private state: SessionState;
   private isOpen = false;
+  /** Its agent is registered. */
+  private isAgent = false;
   /** The program has ended its side. */
   private isFinishing = false;
   private readonly inbox = new Inbox();
@@ -105,15 +107,18 @@ export class Session implements ProgramPort, Recipient {
       if (this.agent !== undefined && this.order.agent !== undefined) {
         if (this.deps.agents === undefined) throw refusals.noAgentsHere();
         await this.deps.agents.attach(this.agent.definition, this.order.agent, this.agent.refusal);
+        this.isAgent = true;
       }
       if (this.order.topics.length > 0) await this.subscriptions.change(this.order.topics, []);
     } catch (error) {
       this.end(error instanceof TroupeError ? error : undefined);
       throw error;
     }
-    if (this.state.kind !== 'attached') return this.end();
-    this.isOpen = true;
-    this.welcome(this.state.line);
+    if (this.state.kind === 'ended') this.leave(0);
+    else if (this.state.kind === 'attached') {
+      this.isOpen = true;
+      this.welcome(this.state.line);
+    } else this.end();
   }
 
   /** What comes over `stream` is for this session, as long as it is the session's stream. */
@@ -132,7 +137,10 @@ export class Session implements ProgramPort, Recipient {
   resume(stream: ByteStream, received: number, credit: number): void {
     if (this.state.kind === 'ended') throw refusals.unknownSession();
     if (!this.outbox.restart(received, credit))
-      throw invalidArgument('hello.received', 'is not what this session can have received: batches that were sent, and not fewer than it acknowledged');
+      throw invalidArgument(
+        'hello.received',
+        'is not what this session can have received: batches that were sent, and not fewer than it acknowledged',
+      );
     if (this.state.kind === 'attached') this.state.line.end(refusals.takenOver());
     else this.state.disarm();
     const line = this.lineOf(stream);
@@ -328,9 +336,11 @@ export class Session implements ProgramPort, Recipient {
   private lost(line: SessionLine): void {
     line.lost();
     const { graceMs } = this.order;
-    if (!this.isOpen || this.isFinishing || graceMs === 0) return this.end();
-    this.agent?.away();
-    this.state = { kind: 'detached', disarm: this.deps.clock.after(graceMs, () => this.end()) };
+    if (!this.isOpen || this.isFinishing || graceMs === 0) this.end();
+    else {
+      this.agent?.away();
+      this.state = { kind: 'detached', disarm: this.deps.clock.after(graceMs, () => this.end()) };
+    }
   }
 
   /** Takes the agent out of the cluster; what it has may be answered for `graceMs`. */
@@ -338,7 +348,8 @@ export class Session implements ProgramPort, Recipient {
     const { agent } = this;
     if (agent === undefined) return;
     agent.leave();
-    void this.deps.agents?.detach(this.id, graceMs).finally(() => agent.end());
+    // The id may be that of somebody else.
+    if (this.isAgent) void this.deps.agents?.detach(this.id, graceMs).finally(() => agent.end());
   }
 
   /** Somebody has stopped the agent: by hand, or because its id was taken by another while the node had no lease. */

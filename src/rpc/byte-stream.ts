@@ -28,6 +28,8 @@ export interface ByteStream {
   resume(): void;
 }
 
+/** A reset comes within this after an end in order. */
+const RESET_MS = 100;
 /** What was written before the end may take so long to leave; then it is cut. */
 const LAST_WORDS_MS = 2_000;
 
@@ -46,7 +48,8 @@ export class ServerByteStream implements ByteStream {
       if (!this.isOver) this.listener.message(bytes);
     });
     call.on('end', () => {
-      if (!this.isOver) this.listener.ended();
+      // Clients on Node.js end a stream in order just before they reset it.
+      if (!this.isOver) this.disarm = this.clock.after(RESET_MS, () => this.isOver || this.listener.ended());
     });
     // Also at the end of each call.
     call.on('cancelled', () => {
@@ -87,6 +90,7 @@ export class ServerByteStream implements ByteStream {
   private over(): boolean {
     if (this.isOver) return false;
     this.isOver = true;
+    this.disarm();
     this.call.resume();
     if (!this.call.cancelled) this.disarm = this.clock.after(LAST_WORDS_MS, () => this.cut());
     return true;
