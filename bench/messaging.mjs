@@ -39,6 +39,15 @@ const CASES = [
     peer: () => ({ role: 'tuned-stream', requests: true, broadcasts: true }),
   },
   {
+    name: 'troupe',
+    peer: async (host) => ({
+      role: 'troupe-agents',
+      options: { registry: await host.registry() },
+      requests: true,
+      broadcasts: true,
+    }),
+  },
+  {
     name: 'moleculer-tcp',
     peer: () => ({ role: 'moleculer', link: tcpLink, requests: true, broadcasts: true }),
   },
@@ -75,7 +84,12 @@ export async function run({ rounds, seconds, warmUpSeconds, inFlight, cases: nam
     return child;
   };
   let nats;
+  let registry;
   const host = {
+    registry: () => {
+      registry ??= start(new URL('./roles/registry.mjs', import.meta.url), {}).then(({ info }) => info.address);
+      return registry;
+    },
     nats: () => {
       nats ??= startNats();
       return nats;

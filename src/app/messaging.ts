@@ -6,18 +6,19 @@ import { Directory } from '../messaging/directory.js';
 import { HeldMessages } from '../messaging/held-messages.js';
 import { Interest } from '../messaging/interest.js';
 import { InterestView } from '../messaging/interest-view.js';
-import { encoded } from '../messaging/local-origin.js';
 import { MessageRouter } from '../messaging/message-router.js';
 import type { MessagingService } from '../messaging/messaging-service.js';
 import { AgentPostOffice } from '../messaging/post-office.js';
 import { Subscriptions } from '../messaging/subscriptions.js';
-import type { Member } from './member.js';
-import { mountMessaging } from './mount-messaging.js';
+import type { Logger } from '../telemetry/logger.js';
+import { type MessagingHost, mountMessaging } from './mount-messaging.js';
 
 /** How long others have to send what they still have to say before the links end. */
 const LAST_WORDS_MS = 500;
 
-type Parts = Pick<Member, 'server' | 'view' | 'channels' | 'clock' | 'random' | 'logger'>;
+interface Parts extends MessagingHost {
+  readonly logger: Logger;
+}
 
 /** What carries the messages of a process, put together. */
 export class MemberMessaging {
@@ -47,10 +48,7 @@ export class MemberMessaging {
       directory: this.directory,
       held: new HeldMessages(clock),
       subscriptions: new Subscriptions(own, this.interestView),
-      deadLetters: {
-        add: ({ from, to, topic, id, content }, error, recipientId = to) =>
-          this.deadLetters.add({ from, to: recipientId, topic, id, content: encoded(content).bytes(), error }),
-      },
+      deadLetters: this.deadLetters,
       clock,
       random,
       links: () => this.links,
@@ -100,5 +98,7 @@ export class MemberMessaging {
 }
 
 function notJoined(): TroupeError {
-  return new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this process has not joined the cluster yet; try again', { retryAfterMs: 1_000 });
+  return new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this process has not joined the cluster yet; try again', {
+    retryAfterMs: 1_000,
+  });
 }

@@ -4,7 +4,7 @@ import { Envelope, EnvelopeKind, type Receipts } from '../gen/troupe/v1/envelope
 import { encodePayload } from '../rpc/codec/payload.js';
 import { encodeMessage } from '../rpc/encode.js';
 import type { Content } from '../runtime/delivery.js';
-import { FrameContent } from './frame-content.js';
+import { copyBytes, FrameContent } from './frame-content.js';
 import { varintSize, writeVarint } from './varint.js';
 
 /** What seldom is in an envelope. */
@@ -14,6 +14,8 @@ export interface RareFields {
   readonly headers?: ReadonlyMap<string, string>;
   readonly error?: Status;
   readonly receipts?: Receipts;
+  /** Fields that are encoded already; then the others count for nothing. */
+  readonly encoded?: Buffer;
   readonly demand?: number;
   readonly waitForRoom?: boolean;
   readonly atLeastOnce?: boolean;
@@ -59,7 +61,7 @@ export class EnvelopeWriter {
 
   /** Writes `envelope` with the tag of field `field`, and gives the buffer, a larger one where it did not fit, and where it ends. */
   write(target: Target, field: number, envelope: OutgoingEnvelope): void {
-    const rare = envelope.rare === undefined ? EMPTY : encodeRare(envelope);
+    const rare = envelope.rare === undefined ? EMPTY : (envelope.rare.encoded ?? encodeRare(envelope));
     const payload = this.measurePayload(envelope.content);
     const { correlationId, from, to, topic, deadlineMs, sequence } = envelope;
     if (deadlineMs !== 0 && deadlineMs !== this.deadlineMs) this.encodeDeadline(deadlineMs);
@@ -102,7 +104,7 @@ export class EnvelopeWriter {
       pos = writeVarint(buffer, pos, sequence);
     }
     if (rare.length > 0) {
-      buffer.set(rare, pos);
+      copyBytes(rare, 0, rare.length, buffer, pos);
       pos += rare.length;
     }
     target.length = pos;
@@ -148,7 +150,7 @@ export class EnvelopeWriter {
         return pos + frame.length;
       }
       case 'bytes':
-        buffer.set(this.bytes, pos);
+        copyBytes(this.bytes, 0, this.bytes.length, buffer, pos);
         pos += this.bytes.length;
         this.bytes = EMPTY;
         return pos;
@@ -156,7 +158,7 @@ export class EnvelopeWriter {
         const { data } = content as { readonly data: Uint8Array };
         buffer[pos++] = DATA;
         pos = writeVarint(buffer, pos, data.length);
-        buffer.set(data, pos);
+        copyBytes(data, 0, data.length, buffer, pos);
         return pos + data.length;
       }
       case 'text': {
@@ -210,7 +212,12 @@ function isAscii(text: string): boolean {
   return true;
 }
 
-function encodeRare({ kind, rare }: OutgoingEnvelope): Buffer {
+/** The field of an envelope that holds receipts. */
+export function encodeReceipts(receipts: Receipts): Buffer {
+  return encodeRare({ kind: EnvelopeKind.ENVELOPE_KIND_ACK, rare: { receipts } });
+}
+
+function encodeRare({ kind, rare }: Pick<OutgoingEnvelope, 'kind' | 'rare'>): Buffer {
   const { id = '', hops = 0, headers, error, receipts, demand = 0, waitForRoom = false, ...more } = rare ?? {};
   const { atLeastOnce = false, fromNode = '', visitedNodes = [] } = more;
   return encodeMessage(Envelope, {

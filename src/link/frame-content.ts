@@ -12,6 +12,8 @@ export class FrameContent implements Content {
     private frame: Buffer,
     private start: number,
     private end: number,
+    /** Whether the memory is its own: then what is decoded may be a view of it. */
+    private isOwn = false,
   ) {}
 
   get length(): number {
@@ -31,13 +33,13 @@ export class FrameContent implements Content {
       }
       // Whatever is longer, or has more fields, takes the long way.
       if (length < 0x4000 && from + length === end) {
-        if (tag === DATA) return { kind: 'data', data: copy(frame, from, end) };
+        if (tag === DATA) return { kind: 'data', data: this.isOwn ? frame.subarray(from, end) : copy(frame, from, end) };
         const text = shortAscii(frame, from, end);
         if (text !== undefined) return { kind: 'text', text };
       }
     }
     // Decoded bytes are views of what they were decoded from.
-    return decodePayload(tag === DATA ? copy(frame, start, end) : frame.subarray(start, end));
+    return decodePayload(tag === DATA && !this.isOwn ? copy(frame, start, end) : frame.subarray(start, end));
   }
 
   bytes(): Uint8Array {
@@ -45,7 +47,8 @@ export class FrameContent implements Content {
   }
 
   retain(): void {
-    if (this.start === 0 && this.end === this.frame.length) return;
+    if (this.isOwn) return;
+    this.isOwn = true;
     this.frame = copy(this.frame, this.start, this.end);
     this.end -= this.start;
     this.start = 0;
@@ -53,14 +56,25 @@ export class FrameContent implements Content {
 
   /** Writes the encoded payload. */
   copyTo(target: Buffer, at: number): void {
-    this.frame.copy(target, at, this.start, this.end);
+    copyBytes(this.frame, this.start, this.end, target, at);
   }
 }
 
 function copy(frame: Buffer, start: number, end: number): Buffer {
   const bytes = Buffer.allocUnsafe(end - start);
-  frame.copy(bytes, 0, start, end);
+  copyBytes(frame, start, end, bytes, 0);
   return bytes;
+}
+
+/** Beyond it the call of native code, which takes some time, is worth it. */
+const SHORT_BYTES = 128;
+
+export function copyBytes(from: Uint8Array, start: number, end: number, to: Buffer, at: number): void {
+  if (end - start > SHORT_BYTES) {
+    to.set(start === 0 && end === from.length ? from : from.subarray(start, end), at);
+    return;
+  }
+  for (let i = start, pos = at; i < end; i++, pos++) to[pos] = from[i] as number;
 }
 
 /** The text where all of it is ASCII, and so certainly UTF-8; undefined otherwise. */

@@ -9,8 +9,10 @@ const LARGE_FRAME_BYTES = 128 * 1024;
 const SMALL_ENVELOPE_BYTES = 1024;
 /** What is larger goes in parts, and others go between them. */
 const PART_BYTES = 64 * 1024;
-/** Buffers of this size are used again. */
+/** Buffers of these sizes are used again: for frames of small envelopes, and of larger ones. */
 const BUFFER_BYTES = 32 * 1024;
+const LARGE_BUFFER_BYTES = LARGE_FRAME_BYTES + PART_BYTES + 4 * 1024;
+const MAX_SPARE = 3;
 
 const ENVELOPE = 0x3a;
 const TASK = 0x42;
@@ -57,6 +59,8 @@ export class FrameQueue implements Target {
   private lastLargeId = 0;
   private turn: 'small' | 'large' = 'small';
   private readonly spare: Buffer[] = [];
+  private readonly largeSpare: Buffer[] = [];
+  private isLarge = false;
   private readonly writer = new EnvelopeWriter();
   private readonly aside: Aside = new Aside();
 
@@ -101,7 +105,10 @@ export class FrameQueue implements Target {
 
   /** A frame has been written: its buffer may be used again. */
   recycle(bytes: Buffer): void {
-    if (bytes.buffer.byteLength === BUFFER_BYTES && this.spare.length < 4) this.spare.push(Buffer.from(bytes.buffer));
+    const { buffer } = bytes;
+    const spare = buffer.byteLength === BUFFER_BYTES ? this.spare : this.largeSpare;
+    const isOurs = buffer.byteLength === BUFFER_BYTES || buffer.byteLength === LARGE_BUFFER_BYTES;
+    if (isOurs && spare.length < MAX_SPARE) spare.push(Buffer.from(buffer));
   }
 
   /** Whether what is in frame `number` has not been handed out, or not all of it. */
@@ -130,7 +137,8 @@ export class FrameQueue implements Target {
   room(bytes: number): Buffer {
     const { buffer, length } = this;
     if (length + bytes <= buffer.length) return buffer;
-    const larger = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, length + bytes));
+    const isFitting = length + bytes <= LARGE_BUFFER_BYTES;
+    const larger = isFitting ? this.takeBuffer(true) : Buffer.allocUnsafeSlow(length + bytes);
     buffer.copy(larger, 0, 0, length);
     this.buffer = larger;
     return larger;
@@ -163,7 +171,14 @@ export class FrameQueue implements Target {
     this.number += 1;
     this.length = 0;
     this.count = 0;
-    this.buffer = this.spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    this.isLarge = bytes.length > FRAME_BYTES * 2;
+    this.buffer = this.takeBuffer(this.isLarge);
+  }
+
+  private takeBuffer(isLarge: boolean): Buffer {
+    return isLarge
+      ? (this.largeSpare.pop() ?? Buffer.allocUnsafeSlow(LARGE_BUFFER_BYTES))
+      : (this.spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES));
   }
 
   private pushLarge(bytes: Buffer, pair: string): number {

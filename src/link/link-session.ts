@@ -161,9 +161,10 @@ export class LinkSession implements FrameHandlers {
     try {
       this.incoming.read(bytes);
     } catch (error) {
-      return this.abort(
+      this.abort(
         error instanceof TroupeError ? error : new TroupeError('INTERNAL', 'INTERNAL', messageOf(error), { cause: error }),
       );
+      return;
     }
     this.received += bytes.length;
     if (this.received < CREDIT_BYTES) return;

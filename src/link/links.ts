@@ -139,7 +139,10 @@ export class Links {
       if (this.isInUse(address)) return;
       this.options.channels.drop(address);
     };
-    if (status !== 'stopping') return lose();
+    if (status !== 'stopping') {
+      lose();
+      return;
+    }
     const cancel = this.deps.clock.after(LAST_WORDS_MS, () => {
       this.leaving.delete(cancel);
       lose();

@@ -123,8 +123,10 @@ export class Peer implements SessionHandlers {
     if (state.kind === 'closed') throw state.error;
     // It had not seen our last link when it opened this one: they crossed.
     const hasSeenOurs = acceptedLife === deps.life && accepted >= this.attempts;
-    const isOlder = state.kind === 'dialling' ? deps.nodeId < this.nodeId : state.kind === 'up' && state.isOurs && life === this.life;
-    if (!hasSeenOurs && isOlder) throw new TroupeError('ABORTED', 'LINK_CROSSED', 'both ends opened a link; the other one survives');
+    const isOlder =
+      state.kind === 'dialling' ? deps.nodeId < this.nodeId : state.kind === 'up' && state.isOurs && life === this.life;
+    if (!hasSeenOurs && isOlder)
+      throw new TroupeError('ABORTED', 'LINK_CROSSED', 'both ends opened a link; the other one survives');
     this.life = life;
     this.accepted = attempt;
     this.isDraining = false;
@@ -162,8 +164,10 @@ export class Peer implements SessionHandlers {
 
   welcome(session: LinkSession, { nodeId, life, credit }: { nodeId: string; life: string; credit: number }): void {
     if (this.state.kind !== 'dialling' || this.state.session !== session) return;
-    if (nodeId !== this.nodeId)
-      return session.abort(new TroupeError('UNAVAILABLE', 'WRONG_NODE', `"${nodeId}" answers for "${this.nodeId}"`));
+    if (nodeId !== this.nodeId) {
+      session.abort(new TroupeError('UNAVAILABLE', 'WRONG_NODE', `"${nodeId}" answers for "${this.nodeId}"`));
+      return;
+    }
     this.state.cancelTimer();
     this.life = life;
     this.isDraining = false;
@@ -250,8 +254,10 @@ export class Peer implements SessionHandlers {
   private dial(): void {
     const { deps } = this;
     const stream = deps.dial(this.nodeId);
-    if (stream === undefined)
-      return this.failed(new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `nobody knows where node "${this.nodeId}" is`));
+    if (stream === undefined) {
+      this.failed(new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `nobody knows where node "${this.nodeId}" is`));
+      return;
+    }
     this.attempts += 1n;
     const session = new LinkSession(stream, true, deps.clock, this);
     const cancelTimer = deps.clock.after(DIAL_MS, () =>

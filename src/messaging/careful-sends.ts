@@ -135,7 +135,9 @@ class CarefulSend implements PendingMessage {
 
   private atDeadline(): () => void {
     const ms = this.message.deadlineMs - this.deps.clock.now();
-    return this.deps.clock.after(ms, () => this.cancel(deadlineExceeded('the deadline passed while messages sent before it had not arrived')));
+    return this.deps.clock.after(ms, () =>
+      this.cancel(deadlineExceeded('the deadline passed while messages sent before it had not arrived')),
+    );
   }
 }
 

@@ -52,5 +52,5 @@ export function encoded(content: Payload | Content): FrameContent {
     return content;
   }
   const bytes = 'kind' in content ? encodePayload(content) : Buffer.from(content.bytes());
-  return new FrameContent(bytes, 0, bytes.length);
+  return new FrameContent(bytes, 0, bytes.length, true);
 }

@@ -1,7 +1,7 @@
 import type { Subscription } from '../agent/messages.js';
 import type { Clock } from '../core/clock.js';
-import type { Random } from '../core/random.js';
 import { deadlineExceeded, TroupeError } from '../core/errors.js';
+import type { Random } from '../core/random.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import type { EnvelopeReader } from '../link/envelope-reader.js';
 import type { Links } from '../link/links.js';
@@ -123,7 +123,8 @@ export class MessageRouter implements Messages, OutboundOwner {
   receive(peer: Peer, envelope: EnvelopeReader): void {
     switch (envelope.code) {
       case EnvelopeKind.ENVELOPE_KIND_REQUEST:
-        return this.arrived(peer, envelope);
+        this.arrived(peer, envelope);
+        return;
       case EnvelopeKind.ENVELOPE_KIND_RESPONSE: {
         const outbound = this.pending.take(envelope.correlationId);
         if (outbound === undefined) return;
@@ -136,7 +137,8 @@ export class MessageRouter implements Messages, OutboundOwner {
         else this.arrived(peer, envelope);
         return;
       case EnvelopeKind.ENVELOPE_KIND_ACK:
-        return this.acknowledged(peer, envelope);
+        this.acknowledged(peer, envelope);
+        return;
       case EnvelopeKind.ENVELOPE_KIND_ERROR:
         this.pending.take(envelope.correlationId)?.failed(envelope.error() ?? noReason());
         return;
@@ -160,7 +162,8 @@ export class MessageRouter implements Messages, OutboundOwner {
   /** A link broke: what was written on it has an unknown fate. */
   broken(peer: Peer): void {
     const outcome = unknownOutcome(peer.nodeId);
-    for (const outbound of this.pending.takeAll((each) => each.peer === peer && !peer.holds(each.frame))) outbound.failed(outcome);
+    for (const outbound of this.pending.takeAll((each) => each.peer === peer && !peer.holds(each.frame)))
+      outbound.failed(outcome);
     this.broadcasts.broken(peer);
     const origin = this.origins.get(peer);
     this.origins.delete(peer);
@@ -169,7 +172,8 @@ export class MessageRouter implements Messages, OutboundOwner {
 
   /** What waits for a link will not be sent. */
   unsent(peer: Peer, error: TroupeError): void {
-    for (const outbound of this.pending.takeAll((each) => each.peer === peer && peer.holds(each.frame))) this.fail(outbound, error);
+    for (const outbound of this.pending.takeAll((each) => each.peer === peer && peer.holds(each.frame)))
+      this.fail(outbound, error);
     this.broadcasts.unsent(peer);
   }
 
@@ -189,9 +193,15 @@ export class MessageRouter implements Messages, OutboundOwner {
   private route(outbound: Outbound): void {
     const { to } = outbound.message;
     const recipient = this.recipients.get(to);
-    if (recipient !== undefined) return this.deliverHere(outbound, recipient);
+    if (recipient !== undefined) {
+      this.deliverHere(outbound, recipient);
+      return;
+    }
     const nodeId = this.deps.directory.find(to);
-    if (nodeId === undefined || nodeId === this.nodeId) return this.hold(outbound);
+    if (nodeId === undefined || nodeId === this.nodeId) {
+      this.hold(outbound);
+      return;
+    }
     this.sendTo(this.deps.links().to(nodeId), outbound);
   }
 
@@ -270,7 +280,10 @@ export class MessageRouter implements Messages, OutboundOwner {
 
   private arrived(peer: Peer, envelope: EnvelopeReader): void {
     const recipient = this.recipients.get(envelope.to);
-    if (recipient === undefined) return this.forward(peer, envelope);
+    if (recipient === undefined) {
+      this.forward(peer, envelope);
+      return;
+    }
     const origin = this.originOf(peer);
     const delivery = new Delivery(withDeadline(envelope, this.deps.clock), origin);
     const answer = this.offer(delivery, recipient, envelope.atLeastOnce);
@@ -334,11 +347,14 @@ export class MessageRouter implements Messages, OutboundOwner {
   }
 
   private acknowledged(peer: Peer, envelope: EnvelopeReader): void {
-    if (this.broadcasts.acknowledged(envelope)) return;
+    if (this.broadcasts.acknowledged(peer, envelope)) return;
     const outbound = this.pending.take(envelope.correlationId);
     if (outbound === undefined) return;
     const error = envelope.error();
-    if (error !== undefined) return outbound.failed(error);
+    if (error !== undefined) {
+      outbound.failed(error);
+      return;
+    }
     this.learn(outbound, peer);
     outbound.answered(undefined, envelope.from);
   }

@@ -39,7 +39,10 @@ export class PeerOrigin implements Origin {
   }
 
   refused(delivery: Delivery, error: TroupeError): void {
-    if (delivery.kind === 'request') return this.failed(delivery, error);
+    if (delivery.kind === 'request') {
+      this.failed(delivery, error);
+      return;
+    }
     this.deadLetters.add(delivery, error);
     if (delivery.correlationId !== 0)
       this.say(delivery, EnvelopeKind.ENVELOPE_KIND_ACK, undefined, 0, { error: toStatusMessage(error) });

@@ -1,18 +1,18 @@
 import type { MessageOptions, Messenger, Reply, RequestOptions, SendOptions, Subscription } from '../agent/messages.js';
 import type { Clock } from '../core/clock.js';
 import { DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS } from '../core/deadline.js';
-import { abortError, invalidArgument, TroupeError } from '../core/errors.js';
+import { abortError, invalidArgument, type TroupeError } from '../core/errors.js';
 import { newId } from '../core/ids.js';
 import { type PayloadInput, toPayload } from '../core/payload.js';
 import type { Random } from '../core/random.js';
-import type { Recipient } from '../runtime/delivery.js';
+import type { Content, Recipient } from '../runtime/delivery.js';
 import type { PostBox, PostOffice, SendingContext } from '../runtime/post-office.js';
 import { AnswerParts } from './answer-parts.js';
 import { headersOf, NO_HEADERS } from './headers.js';
 import type { Messages } from './messages.js';
-import type { OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
+import type { OutgoingMessage, Waiter } from './outgoing.js';
 import { ContentReply } from './reply.js';
-import { RequestTries } from './request-tries.js';
+import { RequestWaiter } from './request-waiter.js';
 
 export interface PostDeps {
   readonly messages: Messages;
@@ -33,15 +33,11 @@ const EVER: SendingContext = { deadlineMs: Number.POSITIVE_INFINITY, traceparent
 
 /** How one agent or client talks. */
 export class Sender implements Messenger {
-  private readonly tries: RequestTries;
-
   constructor(
     private readonly from: string,
     private readonly deps: PostDeps,
     private readonly context: SendingContext = EVER,
-  ) {
-    this.tries = new RequestTries(deps);
-  }
+  ) {}
 
   send(to: string, payload?: PayloadInput, options?: SendOptions): Promise<true> {
     return new Promise((resolve, reject) => {
@@ -53,9 +49,8 @@ export class Sender implements Messenger {
   request(to: string, payload?: PayloadInput, options?: RequestOptions): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const message = this.message(to, '', payload, options, 0);
-      const waiter = new ReplyWaiter(resolve, reject);
-      const pending = this.tries.request(message, waiter, options?.idempotent ?? false);
-      if (options?.signal !== undefined) waiter.endWith(options.signal, pending);
+      const onAnswer = (content: Content | undefined, from: string) => resolve(new ContentReply(content, from));
+      new RequestWaiter(this.deps, message, options?.idempotent ?? false, onAnswer, reject).begin(options?.signal);
     });
   }
 
@@ -166,32 +161,5 @@ class SendWaiter implements Waiter {
 
   answered(): void {
     this.resolve(true);
-  }
-}
-
-class ReplyWaiter implements Waiter {
-  private release: (() => void) | undefined = undefined;
-
-  constructor(
-    private readonly resolve: (reply: Reply) => void,
-    private readonly reject: (error: TroupeError) => void,
-  ) {}
-
-  answered(content: Parameters<Waiter['answered']>[0], from: string): void {
-    this.release?.();
-    this.resolve(new ContentReply(content, from));
-  }
-
-  failed(error: TroupeError): void {
-    this.release?.();
-    this.reject(error);
-  }
-
-  /** Ends the wait with a signal. */
-  endWith(signal: AbortSignal, pending: PendingMessage): void {
-    const onAbort = () => pending.cancel(abortError(signal));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    this.release = () => signal.removeEventListener('abort', onAbort);
   }
 }

@@ -3,6 +3,19 @@ import type { Json } from '../core/json.js';
 import { EMPTY_PAYLOAD, type Payload, payloadJson, payloadText } from '../core/payload.js';
 import type { Content } from '../runtime/delivery.js';
 
+/** Decoding so much costs about what copying it would. */
+const SMALL_BYTES = 1024;
+
+function decodedNow(content: Content): Payload | undefined {
+  try {
+    return content.decode();
+  } catch {
+    // Whoever looks at it is told.
+    content.retain();
+    return undefined;
+  }
+}
+
 /** An answer, decoded when somebody looks. */
 export class ContentReply implements Reply {
   private content: Content | undefined;
@@ -13,13 +26,13 @@ export class ContentReply implements Reply {
     content: Content | undefined,
     readonly from: string,
   ) {
-    content?.retain();
-    this.content = content;
+    if (content !== undefined && content.length <= SMALL_BYTES) this.decoded = decodedNow(content);
+    else content?.retain();
+    this.content = this.decoded === undefined ? content : undefined;
   }
 
   get payload(): Payload {
     this.decoded ??= this.content?.decode() ?? EMPTY_PAYLOAD;
-    this.content = undefined;
     return this.decoded;
   }
 

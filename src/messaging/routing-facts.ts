@@ -1,8 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import { effectiveDeadline } from '../core/deadline.js';
-import { TroupeError } from '../core/errors.js';
+import { invalidFields, TroupeError } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
-import { invalidFields } from '../core/errors.js';
 import type { EnvelopeReader } from '../link/envelope-reader.js';
 import { notStarted } from '../runtime/refusals.js';
 import type { OutgoingMessage } from './outgoing.js';
@@ -29,7 +28,12 @@ export function isGone(error: TroupeError): boolean {
 export function unknownAgent(agentId: string): TroupeError {
   const wrong = idViolation('to', agentId);
   if (wrong !== undefined) return invalidFields([wrong]);
-  return new TroupeError('NOT_FOUND', 'UNKNOWN_AGENT', `no agent "${agentId}" in the cluster; \`troupe agents\` lists them`, notStarted(agentId));
+  return new TroupeError(
+    'NOT_FOUND',
+    'UNKNOWN_AGENT',
+    `no agent "${agentId}" in the cluster; \`troupe agents\` lists them`,
+    notStarted(agentId),
+  );
 }
 
 export function unknownOutcome(nodeId: string): TroupeError {

@@ -1,5 +1,6 @@
 import { Channel, type ChannelOptions, connectivityState, credentials } from '@grpc/grpc-js';
 import { TroupeError } from '../core/errors.js';
+import { FLOW_WINDOW_BYTES } from './connections.js';
 import { MAX_MESSAGE_BYTES } from './server.js';
 
 /** grpc-js's own defaults let a reconnect wait two minutes and hide a dead peer. */
@@ -9,6 +10,7 @@ const OPTIONS: ChannelOptions = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 2_000,
   'grpc.min_reconnect_backoff_ms': 2_000,
+  'grpc-node.flow_control_window': FLOW_WINDOW_BYTES,
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 5_000,
   // Retries are made in one layer only, ours.

@@ -68,7 +68,8 @@ export class RpcServer {
       });
     }
     this.server.addService(service, implementation);
-    if (!definition.fullName.startsWith(INTERNAL) && !this.names.includes(definition.fullName)) this.names.push(definition.fullName);
+    if (!definition.fullName.startsWith(INTERNAL) && !this.names.includes(definition.fullName))
+      this.names.push(definition.fullName);
   }
 
   /** Mounts streams of a service whose handlers read and write bytes themselves: hot paths. What such a handler throws ends the process. */

@@ -1,5 +1,5 @@
-import type { AnyAgentDefinition } from '../agent/define-agent.js';
 import type { AgentContext } from '../agent/context.js';
+import type { AnyAgentDefinition } from '../agent/define-agent.js';
 import type { AgentManifest } from '../agent/manifest.js';
 import { delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';

@@ -43,7 +43,9 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
     const { id, mailboxCapacity, concurrency } = options.manifest;
     this.id = id;
     const now = () => options.clock.now();
-    this.mailbox = new MessageMailbox({ agentId: id, capacity: mailboxCapacity, concurrency, now }, (delivery) => this.handle(delivery));
+    this.mailbox = new MessageMailbox({ agentId: id, capacity: mailboxCapacity, concurrency, now }, (delivery) =>
+      this.handle(delivery),
+    );
     this.box = post.open(this);
   }
 
@@ -101,7 +103,12 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
     this.mailbox.close();
     this.box.close();
     this.mailbox.clear(
-      new TroupeError('UNAVAILABLE', 'AGENT_STOPPED', `agent "${this.id}" ended before it handled the message: ${why}`, notStarted(this.id)),
+      new TroupeError(
+        'UNAVAILABLE',
+        'AGENT_STOPPED',
+        `agent "${this.id}" ended before it handled the message: ${why}`,
+        notStarted(this.id),
+      ),
     );
   }
 

@@ -1,5 +1,5 @@
-import { Fifo } from '../core/fifo.js';
 import { TroupeError } from '../core/errors.js';
+import { Fifo } from '../core/fifo.js';
 import type { Delivery } from './delivery.js';
 import { notStarted } from './refusals.js';
 
@@ -130,7 +130,8 @@ export class MessageMailbox {
       if (delivery === undefined) break;
       this.unpark();
       // Nobody waits for the answer any more; what was only sent is handled all the same.
-      const isLate = delivery.kind === 'request' && (delivery.cancelled !== undefined || delivery.deadlineMs <= this.options.now());
+      const isLate =
+        delivery.kind === 'request' && (delivery.cancelled !== undefined || delivery.deadlineMs <= this.options.now());
       if (!isLate) this.begin(delivery);
     }
     this.tellIdle();

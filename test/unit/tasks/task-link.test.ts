@@ -44,7 +44,12 @@ class Probe {
 }
 
 async function startNode(probe: Probe, port = 0) {
-  const host = new AgentHost([probe.definition], { nodeId: 'node-1', clock: systemClock, logger: silentLogger, post: silentPost });
+  const host = new AgentHost([probe.definition], {
+    nodeId: 'node-1',
+    clock: systemClock,
+    logger: silentLogger,
+    post: silentPost,
+  });
   await host.activate({ id: 'probe-1', kind: 'probe' });
   const tasks = new LocalNodeTasks({
     nodeId: 'node-1',
