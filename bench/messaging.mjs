@@ -40,7 +40,20 @@ const CASES = [
   },
   {
     name: 'troupe',
-    peer: async (host) => ({ role: 'troupe-agents', options: { registry: await host.registry() }, requests: true, broadcasts: true }),
+    peer: async (host) => ({
+      role: 'troupe-agents',
+      options: { registry: await host.registry() },
+      requests: true,
+      broadcasts: true,
+    }),
+  },
+  {
+    name: 'troupe-connect',
+    peer: async (host) => ({
+      role: 'troupe-connect',
+      options: { registry: await host.registry(), router: await host.router() },
+      requests: true,
+    }),
   },
   {
     name: 'moleculer-tcp',
@@ -80,7 +93,13 @@ export async function run({ rounds, seconds, warmUpSeconds, inFlight, cases: nam
   };
   let nats;
   let registry;
+  let router;
   const host = {
+    router: async () => {
+      const params = { id: 'bench-router', registry: await host.registry(), agents: [] };
+      router ??= start(new URL('./roles/node.mjs', import.meta.url), params);
+      return (await router).info.address;
+    },
     registry: () => {
       registry ??= start(new URL('./roles/registry.mjs', import.meta.url), {}).then(({ info }) => info.address);
       return registry;

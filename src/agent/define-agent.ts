@@ -122,7 +122,9 @@ export function defineAgent<Config = unknown, State = undefined>(
     typeof adaptiveConcurrency === 'boolean' ? undefined : { field: 'adaptiveConcurrency', description: 'must be true or false' },
     ...circuitViolations(circuit),
     typeof options.run === 'function' ? undefined : { field: 'run', description: 'must be a function (task, ctx) => result' },
-    isFunctionIfGiven(options.receive) ? undefined : { field: 'receive', description: 'must be a function (message, ctx) => answer' },
+    isFunctionIfGiven(options.receive)
+      ? undefined
+      : { field: 'receive', description: 'must be a function (message, ctx) => answer' },
     ...topicViolations(topics, options.receive),
     isFunctionIfGiven(options.start) ? undefined : { field: 'start', description: 'must be a function (ctx) => state' },
     isFunctionIfGiven(options.stop) ? undefined : { field: 'stop', description: 'must be a function (ctx) => void' },
@@ -164,8 +166,10 @@ const MAX_TOPICS = 64;
 
 function topicViolations(topics: readonly string[], receive: unknown): (FieldViolation | undefined)[] {
   if (!Array.isArray(topics)) return [{ field: 'topics', description: 'must be an array of topics' }];
-  if (topics.length > MAX_TOPICS) return [{ field: 'topics', description: `at most ${MAX_TOPICS} are allowed, got ${topics.length}` }];
-  if (topics.length > 0 && receive === undefined) return [{ field: 'topics', description: 'need `receive`, which gets what is broadcast to them' }];
+  if (topics.length > MAX_TOPICS)
+    return [{ field: 'topics', description: `at most ${MAX_TOPICS} are allowed, got ${topics.length}` }];
+  if (topics.length > 0 && receive === undefined)
+    return [{ field: 'topics', description: 'need `receive`, which gets what is broadcast to them' }];
   return topics.map((topic, index) => patternViolation(`topics[${index}]`, String(topic)));
 }
 

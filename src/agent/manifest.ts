@@ -75,17 +75,13 @@ export function capabilityViolations(field: string, names: readonly string[]): F
   return violations;
 }
 
-/** What is wrong with metadata, labels or headers: number and size. */
-export function entryViolations(
-  field: string,
-  entries: Iterable<readonly [string, string]>,
-  most = MAX_ENTRIES,
-): FieldViolation[] {
+/** What is wrong with metadata or labels: number and size. */
+export function entryViolations(field: string, entries: Iterable<readonly [string, string]>): FieldViolation[] {
   const violations: FieldViolation[] = [];
   let count = 0;
   for (const [key, value] of entries) {
     count += 1;
-    if (count > most) return [{ field, description: `at most ${most} entries are allowed` }];
+    if (count > MAX_ENTRIES) return [{ field, description: `at most ${MAX_ENTRIES} entries are allowed` }];
     if (key === '' || Buffer.byteLength(key) > 255) violations.push({ field, description: 'a key must be 1 to 255 bytes' });
     if (Buffer.byteLength(value) > MAX_ENTRY_BYTES)
       violations.push({ field: `${field}["${key.slice(0, 64)}"]`, description: `must be at most ${MAX_ENTRY_BYTES} bytes` });

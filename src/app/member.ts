@@ -8,6 +8,7 @@ import { Membership } from '../discovery/membership.js';
 import { feedView } from '../discovery/registry-feed.js';
 import { RegistrySession } from '../discovery/registry-session.js';
 import { ClusterView } from '../discovery/view.js';
+import type { Sessions } from '../messaging/sessions.js';
 import type { LocalNodeTasks } from '../node/local-tasks.js';
 import { ReceivedTasks } from '../node/received-tasks.js';
 import { ChannelPool } from '../rpc/channels.js';
@@ -26,6 +27,7 @@ import { NO_POLICY } from '../upstream/routing-policy.js';
 import { Selector } from '../upstream/selector.js';
 import type { MemberConfig } from './config.js';
 import { MemberMessaging } from './messaging.js';
+import { mountPrograms, type ProgramParts } from './programs.js';
 import { VERSION } from './version.js';
 
 export interface SelfDescription {
@@ -57,6 +59,8 @@ export class Member {
   /** What it makes of the nodes and agents that it sends tasks to. */
   readonly routes: HealthTable;
   readonly messaging: MemberMessaging;
+  /** Attached to this process; undefined until services are mounted. */
+  programs: Sessions | undefined;
 
   constructor(
     role: 'node' | 'gateway',
@@ -89,7 +93,7 @@ export class Member {
   }
 
   /** Mounts Tasks, Messaging, health and reflection. */
-  mountServices(membership: Membership, local?: LocalNodeTasks): void {
+  mountServices(membership: Membership, programs: Pick<ProgramParts, 'agents' | 'passOn'>, local?: LocalNodeTasks): void {
     const { view, clock, random, channels, logger } = this;
     const { policy = NO_POLICY, zone, preferZone } = this.config;
     const destinations = new Destinations({ view, health: this.routes, clock, random, zone: preferZone ? zone : '' });
@@ -97,21 +101,20 @@ export class Member {
     const isIsolated = () => membership.isCutOff || view.status().stale;
     const executor = new NodeTaskExecutor({ links: this.messaging.links, channels, clock, random }, local);
     const received = local && new ReceivedTasks({ tasks: local, clock, logger });
-    this.server.mount(
-      RoutedTasksDefinition,
-      tasksService({
-        router,
-        executor,
-        view,
-        policy,
-        admission: new Admission(policy, clock),
-        isIsolated,
-        clock,
-        random,
-        defaultStrategy: this.config.strategy,
-      }),
-    );
+    const tasks = tasksService({
+      router,
+      executor,
+      view,
+      policy,
+      admission: new Admission(policy, clock),
+      isIsolated,
+      clock,
+      random,
+      defaultStrategy: this.config.strategy,
+    });
+    this.server.mount(RoutedTasksDefinition, tasks);
     this.messaging.mount(membership, { executor, received });
+    this.programs = mountPrograms(this, { nodeId: this.config.id, tasks, messages: this.messaging.router, ...programs });
     this.health.mount(this.server);
     mountReflection(this.server);
   }
@@ -137,6 +140,7 @@ export class Member {
 
   close(): void {
     this.routes.close();
+    this.programs?.close();
     this.messaging.close();
     this.channels.close();
     this.registry.close();

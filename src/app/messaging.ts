@@ -7,20 +7,21 @@ import { Directory } from '../messaging/directory.js';
 import { HeldMessages } from '../messaging/held-messages.js';
 import { Interest } from '../messaging/interest.js';
 import { InterestView } from '../messaging/interest-view.js';
-import { encoded } from '../messaging/local-origin.js';
 import { MessageRouter } from '../messaging/message-router.js';
 import type { MessagingService } from '../messaging/messaging-service.js';
 import { AgentPostOffice } from '../messaging/post-office.js';
 import { Subscriptions } from '../messaging/subscriptions.js';
 import { type ReceivedTasks, refuseTask } from '../node/received-tasks.js';
 import type { NodeTaskExecutor } from '../tasks/remote-executor.js';
-import type { Member } from './member.js';
-import { mountMessaging } from './mount-messaging.js';
+import type { Logger } from '../telemetry/logger.js';
+import { type MessagingHost, mountMessaging } from './mount-messaging.js';
 
 /** How long others have to send what they still have to say before the links end. */
 const LAST_WORDS_MS = 500;
 
-type Parts = Pick<Member, 'server' | 'view' | 'channels' | 'clock' | 'random' | 'logger'>;
+interface Parts extends MessagingHost {
+  readonly logger: Logger;
+}
 
 /** What does tasks over links. */
 interface TaskParts {
@@ -58,10 +59,7 @@ export class MemberMessaging {
       directory: this.directory,
       held: new HeldMessages(clock),
       subscriptions: new Subscriptions(own, this.interestView),
-      deadLetters: {
-        add: ({ from, to, topic, id, content }, error, recipientId = to) =>
-          this.deadLetters.add({ from, to: recipientId, topic, id, content: encoded(content).bytes(), error }),
-      },
+      deadLetters: this.deadLetters,
       clock,
       random,
       links: () => this.links,

@@ -63,6 +63,18 @@ export class EnvelopeReader implements DeliveryParts {
     return fromStatusMessage(Status.decode(this.frame.subarray(this.errorStart, this.errorEnd)));
   }
 
+  get hasReceipts(): boolean {
+    return this.receiptsEnd !== 0;
+  }
+
+  /** The number of receipts that are nothing else: what most are; 0 otherwise. */
+  receiptsList(): number {
+    const { frame, receiptsStart, receiptsEnd } = this;
+    if (receiptsEnd - receiptsStart > 6 || frame[receiptsStart] !== 0x18) return 0;
+    this.pos = receiptsStart + 1;
+    return this.varint();
+  }
+
   receipts(): Receipts | undefined {
     if (this.receiptsEnd === 0) return undefined;
     return Receipts.decode(this.frame.subarray(this.receiptsStart, this.receiptsEnd));

@@ -1,4 +1,4 @@
-import type { Payload } from '../core/payload.js';
+import { MAX_PAYLOAD_BYTES, type Payload, payloadTooLarge } from '../core/payload.js';
 import type { Status } from '../gen/google/rpc/status.js';
 import { Envelope, EnvelopeKind, type Receipts } from '../gen/troupe/v1/envelope.js';
 import { encodePayload } from '../rpc/codec/payload.js';
@@ -14,6 +14,8 @@ export interface RareFields {
   readonly headers?: ReadonlyMap<string, string>;
   readonly error?: Status;
   readonly receipts?: Receipts;
+  /** Fields that are encoded already; then the others count for nothing. */
+  readonly encoded?: Buffer;
   readonly demand?: number;
   readonly waitForRoom?: boolean;
   readonly atLeastOnce?: boolean;
@@ -59,8 +61,9 @@ export class EnvelopeWriter {
 
   /** Writes `envelope` with the tag of field `field`, and gives the buffer, a larger one where it did not fit, and where it ends. */
   write(target: Target, field: number, envelope: OutgoingEnvelope): void {
-    const rare = envelope.rare === undefined ? EMPTY : encodeRare(envelope);
+    const rare = envelope.rare === undefined ? EMPTY : (envelope.rare.encoded ?? encodeRare(envelope));
     const payload = this.measurePayload(envelope.content);
+    if (payload > MAX_PAYLOAD_BYTES) throw payloadTooLarge(payload);
     const { correlationId, from, to, topic, deadlineMs, sequence } = envelope;
     if (deadlineMs !== 0 && deadlineMs !== this.deadlineMs) this.encodeDeadline(deadlineMs);
     if (from.length >= SHORT_CHARS || to.length >= SHORT_CHARS) throw new RangeError('ids have at most 63 characters');
@@ -102,7 +105,7 @@ export class EnvelopeWriter {
       pos = writeVarint(buffer, pos, sequence);
     }
     if (rare.length > 0) {
-      buffer.set(rare, pos);
+      copyBytes(rare, 0, rare.length, buffer, pos);
       pos += rare.length;
     }
     target.length = pos;
@@ -210,7 +213,12 @@ function isAscii(text: string): boolean {
   return true;
 }
 
-function encodeRare({ kind, rare }: OutgoingEnvelope): Buffer {
+/** The field of an envelope that holds receipts. */
+export function encodeReceipts(receipts: Receipts): Buffer {
+  return encodeRare({ kind: EnvelopeKind.ENVELOPE_KIND_ACK, rare: { receipts } });
+}
+
+function encodeRare({ kind, rare }: Pick<OutgoingEnvelope, 'kind' | 'rare'>): Buffer {
   const { id = '', hops = 0, headers, error, receipts, demand = 0, waitForRoom = false, ...more } = rare ?? {};
   const { atLeastOnce = false, fromNode = '', visitedNodes = [] } = more;
   return encodeMessage(Envelope, {

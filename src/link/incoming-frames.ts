@@ -100,22 +100,30 @@ export class IncomingFrames {
     const { handlers } = this;
     switch (field) {
       case HELLO:
-        return handlers.hello(LinkHello.decode(bytes));
+        handlers.hello(LinkHello.decode(bytes));
+        return;
       case WELCOME:
-        return handlers.welcome(LinkWelcome.decode(bytes));
+        handlers.welcome(LinkWelcome.decode(bytes));
+        return;
       case PING:
-        return handlers.ping();
+        handlers.ping();
+        return;
       case PONG:
         handlers.pong();
         return;
+        return;
       case DRAIN:
-        return handlers.drain();
+        handlers.drain();
+        return;
       case PART:
-        return this.part(Part.decode(bytes));
+        this.part(Part.decode(bytes));
+        return;
       case TASK:
-        return handlers.task(TaskEnvelope.decode(bytes));
+        handlers.task(TaskEnvelope.decode(bytes));
+        return;
       case OUTCOME:
-        return handlers.outcome(OutcomeEnvelope.decode(bytes));
+        handlers.outcome(OutcomeEnvelope.decode(bytes));
+        return;
       default:
     }
   }

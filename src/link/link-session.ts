@@ -179,9 +179,10 @@ export class LinkSession implements FrameHandlers {
     try {
       this.incoming.read(bytes);
     } catch (error) {
-      return this.abort(
+      this.abort(
         error instanceof TroupeError ? error : new TroupeError('INTERNAL', 'INTERNAL', messageOf(error), { cause: error }),
       );
+      return;
     }
     this.received += bytes.length;
     if (this.received < CREDIT_BYTES) return;
@@ -217,14 +218,19 @@ export class LinkSession implements FrameHandlers {
 
   private next(): Buffer | undefined {
     const control = this.control.shift();
-    if (control !== undefined) return control;
-    const frame = this.window > 0 ? this.queue?.next() : undefined;
-    if (frame !== undefined) {
-      this.window -= frame.bytes.length;
-      return frame.bytes;
+    if (control !== undefined) {
+      // Not held back by the window, but counted: the other end gives credit for it.
+      this.window -= control.length;
+      return control;
+    }
+    const bytes = this.window > 0 ? this.queue?.next()?.bytes : undefined;
+    if (bytes !== undefined) {
+      this.window -= bytes.length;
+      return bytes;
     }
     if (this.owedPongs === 0 || this.queue?.isEmpty === false) return undefined;
     this.owedPongs -= 1;
+    this.window -= this.pongBytes.length;
     return this.pongBytes;
   }
 

@@ -41,7 +41,13 @@ export class Links {
     handlers: PeerHandlers,
   ) {
     const { nodeId, clock, random, logger, view } = options;
-    this.deps = { nodeId, life: randomName(random, 12), clock, random, logger, handlers, dial: (id) => this.dial(id) };
+    let attempts = 0n;
+    const nextAttempt = () => {
+      attempts += 1n;
+      return attempts;
+    };
+    const life = randomName(random, 12);
+    this.deps = { nodeId, life, clock, random, logger, handlers, nextAttempt, dial: (id) => this.dial(id) };
     this.stopListening = view.onChange(({ removed }) => {
       for (const instance of removed) if (isProcess(instance)) this.left(instance);
     });
@@ -57,8 +63,8 @@ export class Links {
     let peer = this.peers.get(nodeId);
     if (peer === undefined) {
       peer = new Peer(nodeId, this.deps);
-      if (this.ending) void peer.drain();
       this.peers.set(nodeId, peer);
+      if (this.ending) void peer.drain();
     }
     return peer;
   }
@@ -139,7 +145,10 @@ export class Links {
       if (this.isInUse(address)) return;
       this.options.channels.drop(address);
     };
-    if (status !== 'stopping') return lose();
+    if (status !== 'stopping') {
+      lose();
+      return;
+    }
     const cancel = this.deps.clock.after(LAST_WORDS_MS, () => {
       this.leaving.delete(cancel);
       lose();

@@ -29,6 +29,8 @@ export interface PeerDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly handlers: PeerHandlers;
+  /** Numbers the links that this process opens, whatever peer to: from 1, upwards. */
+  readonly nextAttempt: () => bigint;
   /** Opens a stream to a process; undefined where nobody knows where it is. */
   readonly dial: (nodeId: string) => LinkStream | undefined;
 }
@@ -59,7 +61,7 @@ export class Peer implements SessionHandlers {
   private state: PeerState = IDLE;
   private readonly queue = new FrameQueue();
   private failures = 0;
-  /** Links that this end opened. */
+  /** The number of the last link that this end opened. */
   private attempts = 0n;
   /** The number of the last link of the other end that was taken, and which life of it that was. */
   private accepted = 0n;
@@ -85,7 +87,7 @@ export class Peer implements SessionHandlers {
 
   /** Sends something that is new. Gives the number of its frame. @throws UNAVAILABLE: it was not sent. */
   send(envelope: OutgoingEnvelope): number {
-    this.checkOpen();
+    this.open();
     const frame = this.queue.envelope(envelope);
     this.kick();
     return frame;
@@ -101,7 +103,7 @@ export class Peer implements SessionHandlers {
 
   /** Sends a task. Gives the number of its frame. @throws UNAVAILABLE: it was not sent. */
   sendTask(id: number, encoded: Buffer): number {
-    this.checkOpen();
+    this.open();
     const frame = this.queue.task(id, encoded);
     this.kick();
     return frame;
@@ -143,14 +145,12 @@ export class Peer implements SessionHandlers {
     this.accepted = attempt;
     this.isDraining = false;
     session.handlers = this;
-    // The new one is there before anybody hears of the end of the old one: what they send then is not to open another.
-    this.leave(new TroupeError('UNAVAILABLE', 'LINK_REPLACED', 'the other end opened a new link'), {
-      kind: 'up',
-      session,
-      isOurs: false,
-    });
+    const replaced = new TroupeError('UNAVAILABLE', 'LINK_REPLACED', 'the other end opened a new link');
+    const wasUp = this.leave(replaced);
     session.sayWelcome({ nodeId: deps.nodeId, life: deps.life, credit: WINDOW_BYTES });
     this.enter(session, credit, false);
+    // Now: what those above send when they hear of it goes over the new link.
+    if (wasUp) deps.handlers.broken(this, replaced);
   }
 
   /** Tells the other end that this one will end. Resolves when all that it sent before it knew is here. */
@@ -167,8 +167,11 @@ export class Peer implements SessionHandlers {
   /** Ends the link at once, for good. */
   close(error: TroupeError): void {
     if (this.state.kind === 'closed') return;
-    this.leave(error, { kind: 'closed', error });
-    this.giveUpQueue(error);
+    this.leave(error);
+    this.state = { kind: 'closed', error };
+    // First what was written: what waits is known not to have been.
+    this.deps.handlers.broken(this, error);
+    this.giveUpQueue(notSent(error.reason, error.message, this.nodeId));
   }
 
   // What comes over the link.
@@ -179,9 +182,13 @@ export class Peer implements SessionHandlers {
 
   welcome(session: LinkSession, { nodeId, life, credit }: { nodeId: string; life: string; credit: number }): void {
     if (this.state.kind !== 'dialling' || this.state.session !== session) return;
-    if (nodeId !== this.nodeId)
-      return session.abort(new TroupeError('UNAVAILABLE', 'WRONG_NODE', `"${nodeId}" answers for "${this.nodeId}"`));
+    if (nodeId !== this.nodeId) {
+      session.abort(new TroupeError('UNAVAILABLE', 'WRONG_NODE', `"${nodeId}" answers for "${this.nodeId}"`));
+      return;
+    }
     this.state.cancelTimer();
+    // Links that an earlier life of it opened say nothing of this one's.
+    if (life !== this.life) this.accepted = 0n;
     this.life = life;
     this.isDraining = false;
     this.enter(session, credit, true);
@@ -209,13 +216,14 @@ export class Peer implements SessionHandlers {
       state.cancelTimer();
       // The other end's link is on its way, or there already.
       if (error.reason === 'LINK_CROSSED') {
+        this.failures = 0;
         this.state = { kind: 'waiting', cancelTimer: deps.clock.after(DIAL_MS, () => this.backToIdle()) };
         return;
       }
       this.failed(error);
     } else if (state.kind === 'up' && state.session === session) {
       this.state = IDLE;
-      // The next to listen there may be another life of it.
+      // That it drains was said of this link: whoever answers under its name next may not.
       this.isDraining = false;
       this.queue.restart();
       deps.logger.debug('link broke', { peer: this.nodeId, reason: error.message });
@@ -231,10 +239,10 @@ export class Peer implements SessionHandlers {
     if (this.isEnding) void session.sayDrain();
   }
 
-  /** Ends what is there, and goes on in state `next`. */
-  private leave(error: TroupeError, next: PeerState = IDLE): void {
+  /** Ends what is there, without a word to those above; whether that was a link. */
+  private leave(error: TroupeError): boolean {
     const { state } = this;
-    this.state = next;
+    this.state = IDLE;
     if (state.kind === 'waiting') state.cancelTimer();
     if (state.kind === 'dialling') {
       state.cancelTimer();
@@ -243,8 +251,8 @@ export class Peer implements SessionHandlers {
     if (state.kind === 'up') {
       state.session.abort(error);
       this.queue.restart();
-      this.deps.handlers.broken(this, error);
     }
+    return state.kind === 'up';
   }
 
   private kick(): void {
@@ -253,7 +261,9 @@ export class Peer implements SessionHandlers {
     else if (state.kind === 'idle') this.dial();
   }
 
-  private checkOpen(): void {
+  /** Before anything is queued: what cannot be sent is refused at once, by whoever sends it. */
+  private open(): void {
+    if (this.state.kind === 'idle') this.dial();
     const { state } = this;
     if (state.kind === 'closed') throw notSent(state.error.reason, state.error.message, this.nodeId);
     if (state.kind === 'waiting' && this.failures > 0)
@@ -270,9 +280,11 @@ export class Peer implements SessionHandlers {
   private dial(): void {
     const { deps } = this;
     const stream = deps.dial(this.nodeId);
-    if (stream === undefined)
-      return this.failed(new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `nobody knows where node "${this.nodeId}" is`));
-    this.attempts += 1n;
+    if (stream === undefined) {
+      this.failed(new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `nobody knows where node "${this.nodeId}" is`));
+      return;
+    }
+    this.attempts = deps.nextAttempt();
     const session = new LinkSession(stream, true, deps.clock, this);
     const cancelTimer = deps.clock.after(DIAL_MS, () =>
       session.abort(new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `node "${this.nodeId}" did not answer within ${DIAL_MS} ms`)),
@@ -308,6 +320,7 @@ export class Peer implements SessionHandlers {
   private overflow(): void {
     const error = notSent('LINK_FULL', `node "${this.nodeId}" does not take the results that it asked for`, this.nodeId);
     this.leave(error);
+    this.deps.handlers.broken(this, error);
     this.giveUpQueue(error);
   }
 

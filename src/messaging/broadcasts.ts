@@ -4,12 +4,13 @@ import { topicViolation } from '../core/topic.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import type { EnvelopeReader } from '../link/envelope-reader.js';
 import type { Peer } from '../link/peer.js';
-import { Delivery, type DeliveryParts, type Origin } from '../runtime/delivery.js';
+import { Delivery, type Origin, type Recipient } from '../runtime/delivery.js';
 import type { DeadLetterSink } from './dead-letter.js';
 import { encoded } from './local-origin.js';
 import { LocalQueue } from './local-queue.js';
 import type { BroadcastResult, OutgoingMessage } from './outgoing.js';
 import { type Pending, PendingMessages } from './pending-messages.js';
+import { DeliveredMap, KnownLists, receiptsOf, SubscriberLists, type TopicReceipts } from './receipts.js';
 import { hasRare, withDeadline } from './routing-facts.js';
 import type { Subscriptions } from './subscriptions.js';
 
@@ -26,6 +27,8 @@ export class Broadcasts {
   private readonly parts: PendingMessages<Part>;
   private readonly localQueue = new LocalQueue();
   private readonly origin: Origin;
+  private readonly lists = new SubscriberLists();
+  private readonly known = new KnownLists();
 
   constructor(private readonly deps: BroadcastsDeps) {
     this.parts = new PendingMessages(deps.clock);
@@ -49,23 +52,27 @@ export class Broadcasts {
         if (other !== nodeId) this.sendTo(this.deps.peerOf(other), { ...message, content }, collector);
       }
       if (subscriptions.here(message.topic).length > 0) {
-        const done = collector.part();
+        collector.part();
         this.localQueue.push(() => {
           const parts = { ...message, kind: 'send' as const, content, correlationId: 0, fromNode: '' };
-          const { delivered, refused } = this.fanOut(parts);
-          collector.told(delivered, refused);
-          done();
+          const recipients = subscriptions.here(message.topic);
+          const refused = this.offerAll(new Delivery(parts, this.origin), recipients);
+          collector.told(receiptsOf(recipients, message.from, refused));
+          collector.done();
         });
       }
-      collector.sent();
+      collector.done();
     });
   }
 
   /** A broadcast from another process: this one has subscribers, or had them a moment ago. */
   arrived(peer: Peer, envelope: EnvelopeReader): void {
-    const receipts = this.fanOut(withDeadline(envelope, this.deps.clock));
-    const { correlationId, from } = envelope;
+    const { correlationId, from, topic } = envelope;
+    const recipients = this.deps.subscriptions.here(topic);
+    const delivery = new Delivery(withDeadline(envelope, this.deps.clock), this.origin);
+    const refused = this.offerAll(delivery, recipients);
     if (correlationId === 0) return;
+    const { lists } = this;
     peer.answer({
       kind: EnvelopeKind.ENVELOPE_KIND_ACK,
       correlationId,
@@ -75,25 +82,35 @@ export class Broadcasts {
       content: undefined,
       deadlineMs: 0,
       sequence: 0,
-      rare: { receipts },
+      rare: {
+        encoded: refused === undefined ? lists.allTook(peer, recipients, from) : lists.someTook(recipients, from, refused),
+      },
     });
   }
 
   /** What a process says of a broadcast; false where it speaks of something else. */
-  acknowledged(envelope: EnvelopeReader): boolean {
-    const receipts = envelope.receipts();
-    if (receipts === undefined) return false;
+  acknowledged(peer: Peer, envelope: EnvelopeReader): boolean {
+    if (!envelope.hasReceipts) return false;
     const part = this.parts.take(envelope.correlationId);
-    part?.collector.told(receipts.delivered, receipts.refused);
-    part?.done();
+    const receipts = this.known.read(peer, envelope);
+    if (part === undefined) return true;
+    if (receipts === undefined) part.silent();
+    else {
+      part.collector.told(receipts);
+      part.done();
+    }
     return true;
   }
 
   broken(peer: Peer): void {
+    this.lists.forget(peer);
+    this.known.forget(peer);
     for (const part of this.parts.takeAll((each) => each.peer === peer && !peer.holds(each.frame))) part.silent();
   }
 
   unsent(peer: Peer): void {
+    // Lists may be among what is not sent.
+    this.lists.forget(peer);
     for (const part of this.parts.takeAll((each) => each.peer === peer && peer.holds(each.frame))) part.silent();
   }
 
@@ -104,6 +121,10 @@ export class Broadcasts {
   private sendTo(peer: Peer, message: OutgoingMessage, collector: Collector): void {
     const part = new Part(peer, message.deadlineMs, collector);
     const correlationId = this.parts.add(part);
+    if (correlationId === 0) {
+      part.silent();
+      return;
+    }
     try {
       part.frame = peer.send({
         kind: EnvelopeKind.ENVELOPE_KIND_SEND,
@@ -122,35 +143,38 @@ export class Broadcasts {
     }
   }
 
-  /** To each subscriber of this process but the sender: one delivery for all. */
-  private fanOut(parts: DeliveryParts): { delivered: string[]; refused: string[] } {
-    const delivery = new Delivery(parts, this.origin);
-    const delivered: string[] = [];
-    const refused: string[] = [];
-    for (const recipient of this.deps.subscriptions.here(parts.topic)) {
-      if (recipient.id === parts.from) continue;
-      const answer = recipient.offer(delivery);
-      if (answer === undefined) delivered.push(recipient.id);
-      else {
-        refused.push(recipient.id);
-        if (answer instanceof TroupeError) this.deps.deadLetters.add(delivery, answer, recipient.id);
-      }
+  /** To each of these but the sender. Gives those that did not take it; undefined where all did. */
+  private offerAll(delivery: Delivery, recipients: readonly Recipient[]): Set<Recipient> | undefined {
+    let refused: Set<Recipient> | undefined;
+    let isFirst = true;
+    for (const recipient of recipients) {
+      if (recipient.id === delivery.from) continue;
+      // Each decodes its own: what one does to it, no other sees.
+      const answer = recipient.offer(isFirst ? delivery : new Delivery(delivery, this.origin));
+      isFirst = false;
+      if (answer === undefined) continue;
+      refused ??= new Set();
+      refused.add(recipient);
+      if (answer instanceof TroupeError) this.deps.deadLetters.add(delivery, answer, recipient.id);
     }
-    return { delivered, refused };
+    return refused;
   }
 }
 
 /** What one process has not said yet. */
 class Part implements Pending {
   frame = 0;
-  readonly done: () => void;
 
   constructor(
     readonly peer: Peer,
     readonly deadlineMs: number,
     readonly collector: Collector,
   ) {
-    this.done = collector.part();
+    collector.part();
+  }
+
+  done(): void {
+    this.collector.done();
   }
 
   expire(): void {
@@ -164,36 +188,32 @@ class Part implements Pending {
 }
 
 /** Puts together what processes say of one broadcast. */
-class Collector {
-  private readonly delivered = new Map<string, boolean>();
-  private readonly silentNodes: string[] = [];
+class Collector implements BroadcastResult {
+  readonly delivered: DeliveredMap;
+  readonly silentNodes: string[] = [];
   private left = 1;
 
-  constructor(private readonly resolve: (result: BroadcastResult) => void) {}
+  constructor(private readonly resolve: (result: BroadcastResult) => void) {
+    this.delivered = new DeliveredMap();
+  }
 
   /** Something more is waited for: what it gives says that it is there. */
-  part(): () => void {
+  part(): void {
     this.left += 1;
-    return () => this.done();
   }
 
-  /** Nothing more will be waited for. */
-  sent(): void {
-    this.done();
-  }
-
-  told(delivered: readonly string[], refused: readonly string[]): void {
-    for (const id of delivered) if (!this.delivered.has(id)) this.delivered.set(id, true);
-    for (const id of refused) this.delivered.set(id, false);
+  told(receipts: TopicReceipts): void {
+    this.delivered.told(receipts);
   }
 
   silent(nodeId: string): void {
     this.silentNodes.push(nodeId);
   }
 
-  private done(): void {
+  /** A part is there, or all have been asked for. */
+  done(): void {
     this.left -= 1;
-    if (this.left === 0) this.resolve({ delivered: this.delivered, silentNodes: this.silentNodes });
+    if (this.left === 0) this.resolve(this);
   }
 }
 

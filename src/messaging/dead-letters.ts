@@ -2,6 +2,11 @@ import { asBuffer } from '../core/bytes.js';
 import type { Clock } from '../core/clock.js';
 import type { TroupeError } from '../core/errors.js';
 import { Fifo } from '../core/fifo.js';
+import type { Payload } from '../core/payload.js';
+import { encodePayload } from '../rpc/codec/payload.js';
+import type { Delivery } from '../runtime/delivery.js';
+import type { DeadLetterSink } from './dead-letter.js';
+import type { OutgoingMessage } from './outgoing.js';
 
 /** A message that could not be delivered, and why. */
 export interface DeadLetter {
@@ -14,7 +19,7 @@ export interface DeadLetter {
   /** Why, in a sentence. */
   readonly description: string;
   readonly from: string;
-  /** '' for a broadcast to nobody in particular. */
+  /** Who did not get it. */
   readonly to: string;
   /** '' unless it was broadcast. */
   readonly topic: string;
@@ -24,16 +29,6 @@ export interface DeadLetter {
   readonly payload: Buffer;
   /** What it counts for, among the bytes that are kept. */
   readonly bytes: number;
-}
-
-/** What could not be delivered. `content` is copied. */
-export interface Undeliverable {
-  readonly from: string;
-  readonly to: string;
-  readonly topic: string;
-  readonly id: string;
-  readonly content: Uint8Array;
-  readonly error: TroupeError;
 }
 
 export const MAX_LETTERS = 1_000;
@@ -48,7 +43,7 @@ const OVERHEAD_BYTES = 200;
  * The last messages that this process could not deliver: 1,000 of them, 8 MiB together. Older ones go; `total` tells how many there have been.
  * Of a payload above 64 KiB only the size is kept, in the description.
  */
-export class DeadLetters {
+export class DeadLetters implements DeadLetterSink {
   private readonly letters = new Fifo<DeadLetter>();
   private count = 0;
   private bytes = 0;
@@ -65,11 +60,10 @@ export class DeadLetters {
     return this.letters.size;
   }
 
-  add({ from, to, topic, id, content, error }: Undeliverable): void {
-    const isKept = content.length <= MAX_LETTER_PAYLOAD_BYTES;
-    const payload = isKept ? copyOf(content) : NOTHING;
-    const why = error.message.slice(0, MAX_DESCRIPTION_CHARS);
-    const description = isKept ? why : `${why} (its payload of ${content.length} bytes is not kept)`;
+  add({ from, to: given, topic, id, content }: OutgoingMessage | Delivery, error: TroupeError, recipientId = ''): void {
+    const { payload, remark } = keep(content);
+    const to = recipientId === '' ? given : recipientId;
+    const description = `${error.message.slice(0, MAX_DESCRIPTION_CHARS)}${remark}`;
     const reason = error.reason.slice(0, MAX_REASON_CHARS);
     const chars = reason.length + description.length + from.length + to.length + topic.length + id.length;
     const bytes = OVERHEAD_BYTES + payload.length + chars;
@@ -88,7 +82,26 @@ export class DeadLetters {
 
 const NOTHING = Buffer.alloc(0);
 
+interface Kept {
+  readonly payload: Buffer;
+  /** What there is to say of what is not kept. */
+  readonly remark: string;
+}
+
 /** In memory of its own: a part of a frame would keep the whole of it. */
-function copyOf(content: Uint8Array): Buffer {
-  return asBuffer(new Uint8Array(content));
+function keep(content: OutgoingMessage['content']): Kept {
+  const encoded = 'kind' in content ? encodedOr(content) : content;
+  if (encoded === undefined) return { payload: NOTHING, remark: ' (its payload is none)' };
+  const { length } = encoded;
+  if (length > MAX_LETTER_PAYLOAD_BYTES) return { payload: NOTHING, remark: ` (its payload of ${length} bytes is not kept)` };
+  return { payload: asBuffer(new Uint8Array(encoded instanceof Uint8Array ? encoded : encoded.bytes())), remark: '' };
+}
+
+/** Undefined for what is no JSON: what has not been sent anywhere was not encoded yet. */
+function encodedOr(payload: Payload): Buffer | undefined {
+  try {
+    return encodePayload(payload);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,21 +1,19 @@
-import { entryViolations } from '../agent/manifest.js';
 import { effectiveDeadline } from '../core/deadline.js';
 import { deadlineExceeded, type FieldViolation, invalidFields } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
+import { MAX_PAYLOAD_BYTES } from '../core/payload.js';
 import { patternViolation, topicViolation } from '../core/topic.js';
 import type {
   RoutedBroadcastRequest,
   RoutedRequestRequest,
   RoutedSendRequest,
 } from '../gen/troupe/internal/v1/routed_messaging.js';
-import { EncodedContent } from './encoded-content.js';
+import { FrameContent } from '../link/frame-content.js';
+import { headerViolations, MAX_HEADERS } from './headers.js';
 import type { OutgoingMessage } from './outgoing.js';
 
 /** Requests of unary calls, checked, as messages. */
 
-/** Of the 4 MiB that a message of gRPC may have, 64 KiB are left to what goes with the payload on its way. */
-export const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024 - 64 * 1024;
-export const MAX_HEADERS = 16;
 const MAX_ID_CHARS = 63;
 const MAX_TOPICS = 64;
 const TRACEPARENT = 'traceparent';
@@ -82,7 +80,7 @@ function order({ payload, headers }: Contents, { nowMs, callDeadlineMs, from, tr
     from,
     to: '',
     topic: '',
-    content: new EncodedContent(payload),
+    content: new FrameContent(payload, 0, payload.length),
     deadlineMs,
     id: '',
     headers: withTrace(headers, traceparent),
@@ -105,7 +103,7 @@ function earlier(deadlineMs: number, nowMs: number): number {
 }
 
 function contentViolations({ payload, headers }: Contents): FieldViolation[] {
-  const violations = entryViolations('headers', headers, MAX_HEADERS);
+  const violations = headerViolations('headers', headers);
   if (payload.length > MAX_PAYLOAD_BYTES)
     violations.push({
       field: 'payload',

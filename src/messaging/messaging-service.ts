@@ -25,10 +25,11 @@ import { encodeMessage } from '../rpc/encode.js';
 import { readPage } from '../rpc/page.js';
 import { type Encodable, type Handlers, withTypes } from '../rpc/service.js';
 import type { Delivery } from '../runtime/delivery.js';
-import { askAgain, awaitOutcome } from './await-outcome.js';
+import { awaitOutcome } from './await-outcome.js';
 import type { DeadLetter, DeadLetters } from './dead-letters.js';
 import { broadcastOrder, checkTopics, type MessageContext, requestOrder, sendOrder } from './message-order.js';
 import type { Messages } from './messages.js';
+import { RequestWaiter } from './request-waiter.js';
 import { InboxSpace, TopicInbox } from './topic-inbox.js';
 
 const { connect: _, ...methods } = MessagingDefinition.methods;
@@ -82,16 +83,11 @@ export class MessagingService {
     request: async (request, call) => {
       await this.deps.firstView();
       const message = requestOrder(request, this.context(call));
-      const ask = () =>
-        awaitOutcome(
-          call,
-          (waiter) => this.deps.messages.request(message, waiter),
-          (content, from) => encodeMessage(RoutedRequestResponse, { payload: asBuffer(content?.bytes() ?? NOTHING), from }),
-        );
-      const { clock, random } = this.deps;
-      return request.idempotent
-        ? askAgain(ask, { clock, random, deadlineMs: message.deadlineMs, signal: () => call.signal })
-        : ask();
+      return awaitOutcome(
+        call,
+        ({ answered, failed }) => new RequestWaiter(this.deps, message, request.idempotent, answered, failed).begin(undefined),
+        (content, from) => encodeMessage(RoutedRequestResponse, { payload: asBuffer(content?.bytes() ?? NOTHING), from }),
+      );
     },
     broadcast: async (request, call) => {
       await this.deps.firstView();

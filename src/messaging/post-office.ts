@@ -1,16 +1,17 @@
 import type { MessageOptions, Messenger, Reply, RequestOptions, SendOptions, Subscription } from '../agent/messages.js';
 import type { Clock } from '../core/clock.js';
 import { DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS } from '../core/deadline.js';
-import { abortError, invalidArgument, TroupeError } from '../core/errors.js';
+import { abortError, invalidArgument, type TroupeError } from '../core/errors.js';
 import { newId } from '../core/ids.js';
 import { type PayloadInput, toPayload } from '../core/payload.js';
 import type { Random } from '../core/random.js';
-import type { Recipient } from '../runtime/delivery.js';
+import type { Content, Recipient } from '../runtime/delivery.js';
 import type { PostBox, PostOffice, SendingContext } from '../runtime/post-office.js';
 import { AnswerParts } from './answer-parts.js';
 import { headersOf, NO_HEADERS } from './headers.js';
 import type { Messages } from './messages.js';
 import type { OutgoingMessage, Waiter } from './outgoing.js';
+import { ContentReply } from './reply.js';
 import { RequestWaiter } from './request-waiter.js';
 
 export interface PostDeps {
@@ -48,13 +49,14 @@ export class Sender implements Messenger {
   request(to: string, payload?: PayloadInput, options?: RequestOptions): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const message = this.message(to, '', payload, options, 0);
-      new RequestWaiter(this.deps, message, options?.idempotent ?? false, resolve, reject).begin(options?.signal);
+      const onAnswer = (content: Content | undefined, from: string) => resolve(new ContentReply(content, from));
+      new RequestWaiter(this.deps, message, options?.idempotent ?? false, onAnswer, reject).begin(options?.signal);
     });
   }
 
   async *stream(to: string, payload?: PayloadInput, options?: RequestOptions): AsyncGenerator<Reply, Reply, undefined> {
     if (options?.signal?.aborted) throw abortError(options.signal);
-    const parts = new AnswerParts();
+    const parts = new AnswerParts(to);
     const pending = this.deps.messages.request(this.message(to, '', payload, options, AnswerParts.WINDOW), parts);
     return yield* parts.read(pending, options?.signal);
   }

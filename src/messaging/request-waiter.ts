@@ -1,4 +1,3 @@
-import type { Reply } from '../agent/messages.js';
 import type { Clock } from '../core/clock.js';
 import { abortError, type TroupeError } from '../core/errors.js';
 import type { Random } from '../core/random.js';
@@ -6,7 +5,6 @@ import { backoffMs } from '../resilience/backoff.js';
 import type { Content } from '../runtime/delivery.js';
 import type { Messages } from './messages.js';
 import type { OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
-import { ContentReply } from './reply.js';
 
 export interface RequestDeps {
   readonly messages: Messages;
@@ -18,7 +16,7 @@ const MAX_TRIES = 4;
 const BACKOFF = { initialMs: 50, capMs: 1_000 };
 
 /** Asks, and asks again where nobody has seen the question, or where asking twice does no harm; a full mailbox is not asked again. */
-export class RequestWaiter implements Waiter {
+export class RequestWaiter implements Waiter, PendingMessage {
   private pending: PendingMessage | undefined = undefined;
   private tries = 0;
   private cancelPause: (() => void) | undefined = undefined;
@@ -29,25 +27,30 @@ export class RequestWaiter implements Waiter {
     private readonly deps: RequestDeps,
     private readonly message: OutgoingMessage,
     private readonly idempotent: boolean,
-    private readonly resolve: (reply: Reply) => void,
-    private readonly reject: (error: TroupeError) => void,
+    /** The content is valid until the end of the turn, unless retained. */
+    private readonly onAnswer: (content: Content | undefined, from: string) => void,
+    private readonly onFailure: (error: TroupeError) => void,
   ) {}
 
   /** Asks. `signal` ends the wait. */
-  begin(signal: AbortSignal | undefined): void {
-    if (signal?.aborted) return this.end(abortError(signal));
+  begin(signal: AbortSignal | undefined): this {
+    if (signal?.aborted) {
+      this.end(abortError(signal));
+      return this;
+    }
     if (signal !== undefined) {
       const onAbort = () => this.cancel(abortError(signal));
       signal.addEventListener('abort', onAbort, { once: true });
       this.release = () => signal.removeEventListener('abort', onAbort);
     }
     this.ask();
+    return this;
   }
 
   answered(content: Content | undefined, from: string): void {
     this.isOver = true;
     this.release?.();
-    this.resolve(new ContentReply(content, from));
+    this.onAnswer(content, from);
   }
 
   failed(error: TroupeError): void {
@@ -55,11 +58,18 @@ export class RequestWaiter implements Waiter {
     const { clock, random } = this.deps;
     const pauseMs = backoffMs(this.tries, BACKOFF, random);
     const isInTime = this.tries < MAX_TRIES && clock.now() + pauseMs < this.message.deadlineMs;
-    if (!isInTime || !this.mayAskAgain(error)) return this.end(error);
+    if (!isInTime || !this.mayAskAgain(error)) {
+      this.end(error);
+      return;
+    }
     this.cancelPause = clock.after(pauseMs, () => {
       this.cancelPause = undefined;
       this.ask();
     });
+  }
+
+  demand(parts: number): void {
+    this.pending?.demand(parts);
   }
 
   private ask(): void {
@@ -67,7 +77,7 @@ export class RequestWaiter implements Waiter {
     this.pending = this.deps.messages.request(this.message, this);
   }
 
-  private cancel(error: TroupeError): void {
+  cancel(error: TroupeError): void {
     if (this.isOver) return;
     this.cancelPause?.();
     this.end(error);
@@ -77,7 +87,7 @@ export class RequestWaiter implements Waiter {
   private end(error: TroupeError): void {
     this.isOver = true;
     this.release?.();
-    this.reject(error);
+    this.onFailure(error);
   }
 
   private mayAskAgain({ code, reason, metadata }: TroupeError): boolean {

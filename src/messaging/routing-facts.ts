@@ -1,8 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import { effectiveDeadline } from '../core/deadline.js';
-import { TroupeError } from '../core/errors.js';
+import { invalidFields, messageOf, TroupeError } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
-import { invalidFields } from '../core/errors.js';
 import type { EnvelopeReader } from '../link/envelope-reader.js';
 import { notStarted } from '../runtime/refusals.js';
 import type { OutgoingMessage } from './outgoing.js';
@@ -12,6 +11,21 @@ import type { OutgoingMessage } from './outgoing.js';
 /** Whether a message has what few have. */
 export function hasRare({ id, headers, waitForRoom, atLeastOnce, demand }: OutgoingMessage): boolean {
   return waitForRoom || atLeastOnce || demand > 0 || id !== '' || headers.size > 0;
+}
+
+/** How a message is sent, as far as it may be tried again. */
+export type Careful = Pick<OutgoingMessage, 'waitForRoom' | 'atLeastOnce'>;
+
+/** Whether its sender tries again what is refused: then only he knows what is not delivered. */
+export function isCareful({ waitForRoom, atLeastOnce }: Careful): boolean {
+  return waitForRoom || atLeastOnce;
+}
+
+/** Why a message was not sent, where it was not the link's fault. */
+export function asRefusal(error: unknown): TroupeError {
+  return error instanceof TroupeError
+    ? error
+    : new TroupeError('INVALID_ARGUMENT', 'NOT_SENT', messageOf(error), { cause: error });
 }
 
 /** The same reader, with the deadline that counts. */
@@ -29,7 +43,12 @@ export function isGone(error: TroupeError): boolean {
 export function unknownAgent(agentId: string): TroupeError {
   const wrong = idViolation('to', agentId);
   if (wrong !== undefined) return invalidFields([wrong]);
-  return new TroupeError('NOT_FOUND', 'UNKNOWN_AGENT', `no agent "${agentId}" in the cluster; \`troupe agents\` lists them`, notStarted(agentId));
+  return new TroupeError(
+    'NOT_FOUND',
+    'UNKNOWN_AGENT',
+    `no agent "${agentId}" in the cluster; \`troupe agents\` lists them`,
+    notStarted(agentId),
+  );
 }
 
 export function unknownOutcome(nodeId: string): TroupeError {

@@ -1,5 +1,5 @@
+import { deadlineExceeded, TroupeError } from '../core/errors.js';
 import { Fifo } from '../core/fifo.js';
-import { TroupeError } from '../core/errors.js';
 import type { Delivery } from './delivery.js';
 import { notStarted } from './refusals.js';
 
@@ -73,7 +73,12 @@ export class MessageMailbox {
       return undefined;
     }
     const bytes = this.parkedBytes + delivery.content.length;
-    if (delivery.waitForRoom && this.parked.size < this.options.capacity && bytes <= MAX_PARKED_BYTES) {
+    if (
+      delivery.waitForRoom &&
+      delivery.kind === 'send' &&
+      this.parked.size < this.options.capacity &&
+      bytes <= MAX_PARKED_BYTES
+    ) {
       delivery.content.retain();
       this.parkedBytes = bytes;
       this.parked.push(delivery);
@@ -130,8 +135,10 @@ export class MessageMailbox {
       if (delivery === undefined) break;
       this.unpark();
       // Nobody waits for the answer any more; what was only sent is handled all the same.
-      const isLate = delivery.kind === 'request' && (delivery.cancelled !== undefined || delivery.deadlineMs <= this.options.now());
-      if (!isLate) this.begin(delivery);
+      const isLate =
+        delivery.kind === 'request' && (delivery.cancelled !== undefined || delivery.deadlineMs <= this.options.now());
+      if (isLate) delivery.origin.failed(delivery, delivery.cancelled ?? deadlineExceeded());
+      else this.begin(delivery);
     }
     this.tellIdle();
   }

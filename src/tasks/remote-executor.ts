@@ -79,12 +79,12 @@ export class NodeTaskExecutor implements TaskExecutor {
 
   broken(peer: Peer, error: TroupeError): void {
     this.sent.broken(peer, error);
+    if (error.reason === 'NODE_LOST') this.calls.lost(peer.nodeId, error);
   }
 
   unsent(peer: Peer, error: TroupeError): void {
     if (isUnsupported(error)) this.withoutLinks.add(peer);
     this.sent.unsent(peer, error);
-    if (error.reason === 'NODE_LOST') this.calls.lost(peer.nodeId, error);
   }
 }
 

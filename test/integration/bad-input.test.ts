@@ -4,6 +4,7 @@ import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { TroupeClient } from '../../src/client/client.js';
 import { ErrorInfo } from '../../src/gen/google/rpc/error_details.js';
 import { Status } from '../../src/gen/google/rpc/status.js';
+import { MessagingDefinition } from '../../src/gen/troupe/v1/messaging.js';
 import { NodeDefinition } from '../../src/gen/troupe/v1/node.js';
 import { RegistryDefinition } from '../../src/gen/troupe/v1/registry.js';
 import { TasksDefinition } from '../../src/gen/troupe/v1/tasks.js';
@@ -12,7 +13,7 @@ import { eventually } from '../support/eventually.js';
 import { client, isAlive, type Role, startGateway, startNode, startRegistry } from '../support/roles.js';
 
 /** Every rpc, with the role that serves it. */
-const METHODS = [TasksDefinition, NodeDefinition, RegistryDefinition].flatMap(({ fullName, methods }) =>
+const METHODS = [TasksDefinition, MessagingDefinition, NodeDefinition, RegistryDefinition].flatMap(({ fullName, methods }) =>
   Object.values(methods).map(({ name }) => ({ service: fullName, path: `/${fullName}/${name}` })),
 );
 

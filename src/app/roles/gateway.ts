@@ -1,8 +1,10 @@
 import { GATEWAY_SERVICE } from '../../core/instance.js';
 import { nodeForward } from '../../gateway/node-forward.js';
+import { ProgramForward } from '../../gateway/program-forward.js';
 import { registryForward } from '../../gateway/registry-forward.js';
 import { NodeDefinition } from '../../gen/troupe/v1/node.js';
 import { RegistryDefinition } from '../../gen/troupe/v1/registry.js';
+import { nodeOfToken } from '../../messaging/sessions.js';
 import type { GatewayConfig } from '../config.js';
 import { Member } from '../member.js';
 import { type RunningRole, serve } from '../role.js';
@@ -19,7 +21,8 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
     throw error;
   });
   const membership = member.membership({ service: GATEWAY_SERVICE, status: 'up', capabilities: [], weight: 1 }, port);
-  member.mountServices(membership);
+  const programs = new ProgramForward({ id: config.id, view, clock: member.clock, nodeOfToken });
+  member.mountServices(membership, { agents: undefined, passOn: programs.passOn });
   const { channels, clock, startedAtMs, version, routes } = member;
   server.mount(NodeDefinition, nodeForward({ view, membership, routes, channels, clock, startedAtMs, version }));
   server.mount(RegistryDefinition, registryForward(member.registry, clock));
@@ -34,8 +37,11 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
     run: (signal) => member.run(membership, signal),
     becomesReady: member.isInStep(membership),
     async shutdown() {
+      member.programs?.drain();
       await member.messaging.drain();
       health.close();
+      member.programs?.close();
+      programs.close();
       await member.messaging.end(SHUTDOWN_GRACE_MS);
       // Not before: whoever sees it leave ends what it still has to do with it.
       await membership.release();

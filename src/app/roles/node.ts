@@ -57,11 +57,11 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     },
     load: () => ({ ...host.totals(), circuits: host.list().flatMap((status) => agentCircuit(status) ?? []) }),
   });
-  const node = new AgentNode({ host, membership, manifests: store, clock, logger });
+  const node = new AgentNode({ host, membership, manifests: store, clock, logger, onDrain: () => member.programs?.drain() });
   const processLoad = new ProcessLoadSampler(clock);
   processLoad.start();
   const tasks = new LocalNodeTasks({ nodeId, host, membership, clock, processLoad });
-  member.mountServices(membership, tasks);
+  member.mountServices(membership, { agents: node }, tasks);
   server.mount(
     RoutedNodeDefinition,
     nodeService({ nodeId, host, node, tasks, membership, view, routes, clock, startedAtMs, version, processLoad }),
@@ -83,6 +83,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     becomesReady: restore(),
     async shutdown() {
       await node.drain(config.drainGraceMs);
+      member.programs?.close();
       await member.messaging.drain();
       health.close();
       tasks.close();

@@ -1,10 +1,9 @@
 import { TroupeError } from '../../../src/core/errors.js';
-import type { Payload } from '../../../src/core/payload.js';
-import { EncodedContent } from '../../../src/messaging/encoded-content.js';
+import { matches } from '../../../src/core/topic.js';
+import { encoded } from '../../../src/messaging/local-origin.js';
 import type { Messages } from '../../../src/messaging/messages.js';
 import type { BroadcastResult, OutgoingMessage, PendingMessage, Waiter } from '../../../src/messaging/outgoing.js';
-import { encodePayload } from '../../../src/rpc/codec/payload.js';
-import { type Content, Delivery, type Origin, type Recipient } from '../../../src/runtime/delivery.js';
+import { Delivery, type Origin, type Recipient } from '../../../src/runtime/delivery.js';
 
 /** Carries messages within one process, at once: what the services of messaging need, without a cluster. */
 export class LocalMessages implements Messages {
@@ -75,27 +74,18 @@ export class LocalMessages implements Messages {
     const origin: Origin = {
       taken: (taken) => kind === 'send' && waiter?.answered(undefined, taken.to),
       refused: (_delivery, error) => waiter?.failed(error),
-      answered: (answered, answer) => waiter?.answered(contentOf(answer), answered.to),
+      answered: (answered, answer) => waiter?.answered(encoded(answer), answered.to),
       failed: (_delivery, error) => waiter?.failed(error),
       part: async () => undefined,
       lost: (lost) => void this.lost.push(lost),
     };
     const delivery = new Delivery(
-      { ...parts, fromNode: '', kind, correlationId: waiter === undefined ? 0 : 1, content: contentOf(content) },
+      { ...parts, fromNode: '', kind, correlationId: waiter === undefined ? 0 : 1, content: encoded(content) },
       origin,
     );
     this.deliveries.push(delivery);
     return delivery;
   }
-}
-
-function contentOf(content: Payload | Content): Content {
-  return 'kind' in content ? new EncodedContent(encodePayload(content)) : content;
-}
-
-function matches(pattern: string, topic: string): boolean {
-  const names = pattern.split('.').map((name) => (name === '*' ? '[^.]+' : name === '>' ? '.+' : name));
-  return new RegExp(`^${names.join('\\.')}$`).test(topic);
 }
 
 /** An agent that does what `receive` says with each delivery: undefined and it has it. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { TroupeError } from '../../../src/core/errors.js';
-import { EncodedContent } from '../../../src/messaging/encoded-content.js';
+import { FrameContent } from '../../../src/link/frame-content.js';
 import { InboxSpace, TopicInbox } from '../../../src/messaging/topic-inbox.js';
 import { Delivery, type Origin } from '../../../src/runtime/delivery.js';
 
@@ -28,7 +28,7 @@ const message = (id: string, bytes = 1) =>
       waitForRoom: false,
       fromNode: '',
       demand: 0,
-      content: new EncodedContent(Buffer.alloc(bytes)),
+      content: new FrameContent(Buffer.alloc(bytes), 0, bytes),
     },
     origin,
   );

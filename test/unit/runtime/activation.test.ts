@@ -35,7 +35,11 @@ function activationOf(options: Options, manifest: Partial<AgentManifest> = {}) {
     run: (task) => task.text(),
     ...options,
   });
-  const activation = new Activation(definition, { ...MANIFEST, ...manifest }, { nodeId: 'node-1', clock, logger, post: silentPost });
+  const activation = new Activation(
+    definition,
+    { ...MANIFEST, ...manifest },
+    { nodeId: 'node-1', clock, logger, post: silentPost },
+  );
   return { clock, logger, activation };
 }
 

@@ -21,7 +21,12 @@ const echo = (options: Partial<AgentOptions<unknown, unknown>> = {}) =>
   });
 
 function hostOf(...definitions: ReturnType<typeof echo>[]): AgentHost {
-  return new AgentHost(definitions.length > 0 ? definitions : [echo()], { nodeId: 'node-1', clock, logger: silentLogger, post: silentPost });
+  return new AgentHost(definitions.length > 0 ? definitions : [echo()], {
+    nodeId: 'node-1',
+    clock,
+    logger: silentLogger,
+    post: silentPost,
+  });
 }
 
 const manifest = (id: string, more: Partial<ManifestInput> = {}): ManifestInput => ({ id, kind: 'echo', ...more });

@@ -200,6 +200,8 @@ export interface Receipts {
   delivered: string[];
   /** Those whose mailboxes refused it. */
   refused: string[];
+  /** Between nodes: names `delivered` on this stream. The same again without `delivered` stands for the same subscribers. */
+  list: number;
 }
 
 function createBaseEnvelope(): Envelope {
@@ -793,7 +795,7 @@ export const Envelope_HeadersEntry: MessageFns<Envelope_HeadersEntry> = {
 };
 
 function createBaseReceipts(): Receipts {
-  return { delivered: [], refused: [] };
+  return { delivered: [], refused: [], list: 0 };
 }
 
 export const Receipts: MessageFns<Receipts> = {
@@ -803,6 +805,9 @@ export const Receipts: MessageFns<Receipts> = {
     }
     for (const v of message.refused) {
       writer.uint32(18).string(v!);
+    }
+    if (message.list !== 0) {
+      writer.uint32(24).uint32(message.list);
     }
     return writer;
   },
@@ -836,6 +841,14 @@ export const Receipts: MessageFns<Receipts> = {
             message.refused.push(reader.string());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.list = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -854,6 +867,7 @@ export const Receipts: MessageFns<Receipts> = {
         ? object.delivered.map((e: any) => globalThis.String(e))
         : [],
       refused: globalThis.Array.isArray(object?.refused) ? object.refused.map((e: any) => globalThis.String(e)) : [],
+      list: isSet(object.list) ? globalThis.Number(object.list) : 0,
     };
   },
 
@@ -865,6 +879,9 @@ export const Receipts: MessageFns<Receipts> = {
     if (message.refused?.length) {
       obj.refused = message.refused;
     }
+    if (message.list !== 0) {
+      obj.list = Math.round(message.list);
+    }
     return obj;
   },
 
@@ -875,6 +892,7 @@ export const Receipts: MessageFns<Receipts> = {
     const message = createBaseReceipts();
     message.delivered = object.delivered?.map((e) => e) || [];
     message.refused = object.refused?.map((e) => e) || [];
+    message.list = object.list ?? 0;
     return message;
   },
 };
