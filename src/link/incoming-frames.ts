@@ -111,7 +111,6 @@ export class IncomingFrames {
       case PONG:
         handlers.pong();
         return;
-        return;
       case DRAIN:
         handlers.drain();
         return;
