@@ -107,8 +107,14 @@ export class ProgramForward {
 }
 
 function pipe(client: RawClient, first: Buffer, program: PassedStream): void {
-  const toProgram = new Flow(() => node.pause(), () => node.resume());
-  const toNode = new Flow(() => program.pause(), () => program.resume());
+  const toProgram = new Flow(
+    () => node.pause(),
+    () => node.resume(),
+  );
+  const toNode = new Flow(
+    () => program.pause(),
+    () => program.resume(),
+  );
   const node: Duplex = client.duplex(CONNECT, {
     message: (bytes) => program.write(bytes, toProgram.begin(bytes.length)),
     over: (error) => {

@@ -3,8 +3,8 @@ import { type FieldViolation, invalidArgument, invalidFields, type TroupeError }
 import { topicViolation } from '../core/topic.js';
 import type { RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
+import { FrameContent } from '../link/frame-content.js';
 import { toStatusMessage } from '../rpc/status.js';
-import { EncodedContent } from './encoded-content.js';
 import { headerViolations } from './headers.js';
 import type { OutgoingMessage, Waiter } from './outgoing.js';
 import {
@@ -68,7 +68,7 @@ export class ProgramSends {
     this.deps.messages.broadcast(message).then(
       ({ delivered }) => {
         if (correlationId === 0n || !this.open.ended(correlationId)) return;
-        const receipts = { delivered: [] as string[], refused: [] as string[] };
+        const receipts = { delivered: [] as string[], refused: [] as string[], list: 0 };
         for (const [id, isThere] of delivered) (isThere ? receipts.delivered : receipts.refused).push(id);
         this.program.send({ kind: EnvelopeKind.ENVELOPE_KIND_ACK, correlationId, receipts });
       },
@@ -116,7 +116,7 @@ export class ProgramSends {
       from: this.program.id,
       to,
       topic,
-      content: new EncodedContent(payload),
+      content: new FrameContent(payload, 0, payload.length),
       deadlineMs: effectiveDeadlineOf(envelope, this.deps.now()),
       id,
       headers,
