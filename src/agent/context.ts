@@ -44,9 +44,9 @@ export interface TaskContext<Config = unknown, State = unknown> extends Omit<Age
 export interface MessageContext<Config = unknown, State = unknown> extends Omit<AgentContext<Config>, 'signal'> {
   /** What `start` gave. */
   readonly state: State;
-  /** Aborts when nobody waits any more for the answer, its deadline passed, or the agent must end. Made on first use. */
+  /** Aborts when the agent must end, and, where an answer is wanted, when nobody waits for it any more or its deadline passed. Made on first use. */
   readonly signal: AbortSignal;
-  /** Milliseconds until the sender stops waiting; never negative. */
+  /** Milliseconds until the sender stops waiting for the answer, never negative; Infinity where none is wanted. */
   remainingMs(): number;
   /** W3C trace context of the message; goes on with all that is sent from here. */
   readonly traceparent: string | undefined;

@@ -32,7 +32,7 @@ export interface Reply {
 
 /** What every message can be told. */
 export interface MessageOptions {
-  /** How long it may take, 1 ms to 1 h; 30 s when not given, and never longer than what the message or task that is worked on has left. */
+  /** How long it may take, 1 ms to 1 h; 30 s when not given, and never longer than what the request or task that is worked on has left. */
   readonly timeoutMs?: number;
   /** Free entries that the receiver sees: at most 16, a value at most 1 KiB. */
   readonly headers?: Readonly<Record<string, string>>;

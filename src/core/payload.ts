@@ -1,4 +1,4 @@
-import { invalidArgument } from './errors.js';
+import { invalidArgument, type TroupeError } from './errors.js';
 import type { Json } from './json.js';
 
 /** Content of a task or a result. */
@@ -21,6 +21,14 @@ export class TaggedPayload {
 /** A payload with a media type (RFC 6838), such as `image/svg+xml`. */
 export function payload(content: PayloadInput, contentType: string): TaggedPayload {
   return new TaggedPayload({ ...toPayload(content), contentType } as Payload);
+}
+
+/** Of an encoded payload: of the 4 MiB that a message of gRPC may have, 64 KiB are left to what goes with it on its way. */
+export const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024 - 64 * 1024;
+
+/** What is wrong with an encoded payload of so many bytes. */
+export function payloadTooLarge(bytes: number): TroupeError {
+  return invalidArgument('payload', `must be at most ${MAX_PAYLOAD_BYTES} bytes, encoded; got ${bytes}`);
 }
 
 export function toPayload(input: PayloadInput): Payload {

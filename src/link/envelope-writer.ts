@@ -1,4 +1,4 @@
-import type { Payload } from '../core/payload.js';
+import { MAX_PAYLOAD_BYTES, type Payload, payloadTooLarge } from '../core/payload.js';
 import type { Status } from '../gen/google/rpc/status.js';
 import { Envelope, EnvelopeKind, type Receipts } from '../gen/troupe/v1/envelope.js';
 import { encodePayload } from '../rpc/codec/payload.js';
@@ -63,6 +63,7 @@ export class EnvelopeWriter {
   write(target: Target, field: number, envelope: OutgoingEnvelope): void {
     const rare = envelope.rare === undefined ? EMPTY : (envelope.rare.encoded ?? encodeRare(envelope));
     const payload = this.measurePayload(envelope.content);
+    if (payload > MAX_PAYLOAD_BYTES) throw payloadTooLarge(payload);
     const { correlationId, from, to, topic, deadlineMs, sequence } = envelope;
     if (deadlineMs !== 0 && deadlineMs !== this.deadlineMs) this.encodeDeadline(deadlineMs);
     if (from.length >= SHORT_CHARS || to.length >= SHORT_CHARS) throw new RangeError('ids have at most 63 characters');

@@ -200,7 +200,11 @@ export class LinkSession implements FrameHandlers {
 
   private next(): Buffer | undefined {
     const control = this.control.shift();
-    if (control !== undefined) return control;
+    if (control !== undefined) {
+      // Not held back by the window, but counted: the other end gives credit for it.
+      this.window -= control.length;
+      return control;
+    }
     if (this.window <= 0) return undefined;
     const frame = this.queue?.next();
     if (frame === undefined) return undefined;

@@ -41,7 +41,13 @@ export class Links {
     handlers: PeerHandlers,
   ) {
     const { nodeId, clock, random, logger, view } = options;
-    this.deps = { nodeId, life: randomName(random, 12), clock, random, logger, handlers, dial: (id) => this.dial(id) };
+    let attempts = 0n;
+    const nextAttempt = () => {
+      attempts += 1n;
+      return attempts;
+    };
+    const life = randomName(random, 12);
+    this.deps = { nodeId, life, clock, random, logger, handlers, nextAttempt, dial: (id) => this.dial(id) };
     this.stopListening = view.onChange(({ removed }) => {
       for (const instance of removed) if (isProcess(instance)) this.left(instance);
     });
@@ -58,6 +64,7 @@ export class Links {
     if (peer === undefined) {
       peer = new Peer(nodeId, this.deps);
       this.peers.set(nodeId, peer);
+      if (this.ending) peer.drain();
     }
     return peer;
   }
@@ -109,7 +116,6 @@ export class Links {
     if (hello.nodeId === '' || hello.nodeId === nodeId)
       throw new TroupeError('INVALID_ARGUMENT', 'INVALID_FIELD', 'hello.node_id: must name another process');
     this.to(hello.nodeId).accept(session, hello);
-    if (this.ending) session.sayDrain();
   }
 
   private dial(nodeId: string): LinkStream | undefined {

@@ -29,6 +29,8 @@ export interface PeerDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly handlers: PeerHandlers;
+  /** Numbers the links that this process opens, whatever peer to: from 1, upwards. */
+  readonly nextAttempt: () => bigint;
   /** Opens a stream to a process; undefined where nobody knows where it is. */
   readonly dial: (nodeId: string) => LinkStream | undefined;
 }
@@ -57,12 +59,13 @@ export class Peer implements SessionHandlers {
   private state: PeerState = IDLE;
   private readonly queue = new FrameQueue();
   private failures = 0;
-  /** Links that this end opened. */
+  /** The number of the last link that this end opened. */
   private attempts = 0n;
   /** The number of the last link of the other end that was taken, and which life of it that was. */
   private accepted = 0n;
   private life = '';
   private isDraining = false;
+  private isEnding = false;
 
   constructor(
     readonly nodeId: string,
@@ -81,7 +84,7 @@ export class Peer implements SessionHandlers {
 
   /** Sends something that is new. Gives the number of its frame. @throws UNAVAILABLE: it was not sent. */
   send(envelope: OutgoingEnvelope): number {
-    this.checkOpen();
+    this.open();
     const frame = this.queue.envelope(envelope);
     this.kick();
     return frame;
@@ -97,7 +100,7 @@ export class Peer implements SessionHandlers {
 
   /** Sends a task, or something about one. @throws UNAVAILABLE: it was not sent. */
   sendTask(encoded: Buffer): number {
-    this.checkOpen();
+    this.open();
     const frame = this.queue.task(encoded);
     this.kick();
     return frame;
@@ -131,13 +134,17 @@ export class Peer implements SessionHandlers {
     this.accepted = attempt;
     this.isDraining = false;
     session.handlers = this;
-    this.leave(new TroupeError('UNAVAILABLE', 'LINK_REPLACED', 'the other end opened a new link'));
+    const replaced = new TroupeError('UNAVAILABLE', 'LINK_REPLACED', 'the other end opened a new link');
+    const wasUp = this.leave(replaced);
     session.sayWelcome({ nodeId: deps.nodeId, life: deps.life, credit: WINDOW_BYTES });
     this.enter(session, credit, false);
+    // Now: what those above send when they hear of it goes over the new link.
+    if (wasUp) deps.handlers.broken(this, replaced);
   }
 
   /** Tells the other end that this one will end. */
   drain(): void {
+    this.isEnding = true;
     if (this.state.kind === 'up') this.state.session.sayDrain();
   }
 
@@ -149,11 +156,11 @@ export class Peer implements SessionHandlers {
   /** Ends the link at once, for good. */
   close(error: TroupeError): void {
     if (this.state.kind === 'closed') return;
-    const wasUp = this.state.kind === 'up';
     this.leave(error);
     this.state = { kind: 'closed', error };
-    this.giveUpQueue(error);
-    if (wasUp) this.deps.handlers.broken(this, error);
+    // First what was written: what waits is known not to have been.
+    this.deps.handlers.broken(this, error);
+    this.giveUpQueue(notSent(error.reason, error.message, this.nodeId));
   }
 
   // What comes over the link.
@@ -169,6 +176,8 @@ export class Peer implements SessionHandlers {
       return;
     }
     this.state.cancelTimer();
+    // Links that an earlier life of it opened say nothing of this one's.
+    if (life !== this.life) this.accepted = 0n;
     this.life = life;
     this.isDraining = false;
     this.enter(session, credit, true);
@@ -196,12 +205,15 @@ export class Peer implements SessionHandlers {
       state.cancelTimer();
       // The other end's link is on its way, or there already.
       if (error.reason === 'LINK_CROSSED') {
+        this.failures = 0;
         this.state = { kind: 'waiting', cancelTimer: deps.clock.after(DIAL_MS, () => this.backToIdle()) };
         return;
       }
       this.failed(error);
     } else if (state.kind === 'up' && state.session === session) {
       this.state = IDLE;
+      // That it drains was said of this link: whoever answers under its name next may not.
+      this.isDraining = false;
       this.queue.restart();
       deps.logger.debug('link broke', { peer: this.nodeId, reason: error.message });
       deps.handlers.broken(this, error);
@@ -213,10 +225,11 @@ export class Peer implements SessionHandlers {
     this.state = { kind: 'up', session, isOurs };
     this.failures = 0;
     session.begin(this.queue, credit);
+    if (this.isEnding) session.sayDrain();
   }
 
-  /** Ends what is there, without a word to those above. */
-  private leave(error: TroupeError): void {
+  /** Ends what is there, without a word to those above; whether that was a link. */
+  private leave(error: TroupeError): boolean {
     const { state } = this;
     this.state = IDLE;
     if (state.kind === 'waiting') state.cancelTimer();
@@ -227,8 +240,8 @@ export class Peer implements SessionHandlers {
     if (state.kind === 'up') {
       state.session.abort(error);
       this.queue.restart();
-      this.deps.handlers.broken(this, error);
     }
+    return state.kind === 'up';
   }
 
   private kick(): void {
@@ -237,7 +250,9 @@ export class Peer implements SessionHandlers {
     else if (state.kind === 'idle') this.dial();
   }
 
-  private checkOpen(): void {
+  /** Before anything is queued: what cannot be sent is refused at once, by whoever sends it. */
+  private open(): void {
+    if (this.state.kind === 'idle') this.dial();
     const { state } = this;
     if (state.kind === 'closed') throw notSent(state.error.reason, state.error.message, this.nodeId);
     if (state.kind === 'waiting' && this.failures > 0)
@@ -258,7 +273,7 @@ export class Peer implements SessionHandlers {
       this.failed(new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `nobody knows where node "${this.nodeId}" is`));
       return;
     }
-    this.attempts += 1n;
+    this.attempts = deps.nextAttempt();
     const session = new LinkSession(stream, true, deps.clock, this);
     const cancelTimer = deps.clock.after(DIAL_MS, () =>
       session.abort(new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `node "${this.nodeId}" did not answer within ${DIAL_MS} ms`)),

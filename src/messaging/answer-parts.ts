@@ -15,6 +15,9 @@ export class AnswerParts implements Waiter {
   private end: End | undefined;
   private wake: () => void = () => undefined;
 
+  /** `from`: who is asked. */
+  constructor(private readonly from: string) {}
+
   answered(content: Content | undefined, from: string): void {
     this.end = { kind: 'answered', reply: new ContentReply(content, from) };
     this.wake();
@@ -26,7 +29,7 @@ export class AnswerParts implements Waiter {
   }
 
   part(_sequence: number, content: Content): void {
-    this.parts.push(new ContentReply(content, ''));
+    this.parts.push(new ContentReply(content, this.from));
     this.wake();
   }
 

@@ -109,6 +109,8 @@ export class Broadcasts {
   }
 
   unsent(peer: Peer): void {
+    // Lists may be among what is not sent.
+    this.lists.forget(peer);
     for (const part of this.parts.takeAll((each) => each.peer === peer && peer.holds(each.frame))) part.silent();
   }
 
@@ -119,6 +121,10 @@ export class Broadcasts {
   private sendTo(peer: Peer, message: OutgoingMessage, collector: Collector): void {
     const part = new Part(peer, message.deadlineMs, collector);
     const correlationId = this.parts.add(part);
+    if (correlationId === 0) {
+      part.silent();
+      return;
+    }
     try {
       part.frame = peer.send({
         kind: EnvelopeKind.ENVELOPE_KIND_SEND,
@@ -137,12 +143,15 @@ export class Broadcasts {
     }
   }
 
-  /** To each of these but the sender: one delivery for all. Gives those that did not take it; undefined where all did. */
+  /** To each of these but the sender. Gives those that did not take it; undefined where all did. */
   private offerAll(delivery: Delivery, recipients: readonly Recipient[]): Set<Recipient> | undefined {
     let refused: Set<Recipient> | undefined;
+    let isFirst = true;
     for (const recipient of recipients) {
       if (recipient.id === delivery.from) continue;
-      const answer = recipient.offer(delivery);
+      // Each decodes its own: what one does to it, no other sees.
+      const answer = recipient.offer(isFirst ? delivery : new Delivery(delivery, this.origin));
+      isFirst = false;
       if (answer === undefined) continue;
       refused ??= new Set();
       refused.add(recipient);

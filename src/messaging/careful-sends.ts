@@ -3,21 +3,28 @@ import { deadlineExceeded, TroupeError } from '../core/errors.js';
 import { Fifo } from '../core/fifo.js';
 import type { Random } from '../core/random.js';
 import { backoffMs } from '../resilience/backoff.js';
+import type { Content } from '../runtime/delivery.js';
+import type { DeadLetterSink } from './dead-letter.js';
+import { encoded } from './local-origin.js';
 import type { OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
 
 export interface CarefulSendsDeps {
   /** Sends a message once. */
   readonly sendOnce: (message: OutgoingMessage, waiter: Waiter) => PendingMessage;
+  readonly deadLetters: DeadLetterSink;
   readonly clock: Clock;
   readonly random: Random;
 }
 
+/** What the messages of one sender to one receiver that wait for the one before may take together. */
+const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 /** Messages of one sender to one receiver that may wait for the one before. */
 const MAX_WAITING = 1_000;
 const BACKOFF = { initialMs: 10, capMs: 500 };
 
 interface Line {
   readonly waiting: Fifo<CarefulSend>;
+  bytes: number;
 }
 
 /**
@@ -29,19 +36,24 @@ export class CarefulSends {
 
   constructor(private readonly deps: CarefulSendsDeps) {}
 
-  send(message: OutgoingMessage, waiter: Waiter): PendingMessage {
+  /** @throws INVALID_ARGUMENT: the content is no JSON, or too large. */
+  send(given: OutgoingMessage, waiter: Waiter): PendingMessage {
+    // As it is now: it may be sent much later, and again.
+    const content = encoded(given.content);
+    const message = { ...given, content };
     const key = `${message.from}>${message.to}`;
     const send = new CarefulSend(message, waiter, this.deps, () => this.ended(key));
     const line = this.lines.get(key);
     if (line === undefined) {
-      this.lines.set(key, { waiting: new Fifo() });
+      this.lines.set(key, { waiting: new Fifo(), bytes: 0 });
       send.begin();
-    } else if (line.waiting.size >= MAX_WAITING) {
-      const why = `${MAX_WAITING} messages to "${message.to}" wait to be sent; await them`;
-      waiter.failed(new TroupeError('RESOURCE_EXHAUSTED', 'SEND_QUEUE_FULL', why, { metadata: { started: 'false' } }));
+    } else if (line.waiting.size >= MAX_WAITING || line.bytes + content.length > MAX_WAITING_BYTES) {
+      const why = `${line.waiting.size} messages to "${message.to}" wait to be sent; await them`;
+      send.refuse(new TroupeError('RESOURCE_EXHAUSTED', 'SEND_QUEUE_FULL', why, { metadata: { started: 'false' } }));
     } else {
       send.wait();
       line.waiting.push(send);
+      line.bytes += content.length;
     }
     return send;
   }
@@ -49,6 +61,7 @@ export class CarefulSends {
   private ended(key: string): void {
     const line = this.lines.get(key);
     for (let next = line?.waiting.shift(); next !== undefined; next = line?.waiting.shift()) {
+      if (line !== undefined) line.bytes -= next.bytes;
       if (next.hasEnded) continue;
       next.begin();
       return;
@@ -70,14 +83,24 @@ class CarefulSend implements PendingMessage {
   private isFirst = false;
 
   constructor(
-    private readonly message: OutgoingMessage,
+    private readonly message: OutgoingMessage & { readonly content: Content },
     private readonly waiter: Waiter,
     private readonly deps: CarefulSendsDeps,
     private readonly onEnd: () => void,
   ) {}
 
+  get bytes(): number {
+    return this.message.content.length;
+  }
+
   get hasEnded(): boolean {
     return this.state.kind === 'ended';
+  }
+
+  /** It is not sent at all. */
+  refuse(error: TroupeError): void {
+    this.state = ENDED;
+    this.giveUp(error);
   }
 
   /** Another one goes first. */
@@ -97,7 +120,7 @@ class CarefulSend implements PendingMessage {
     if (state.kind === 'waiting') state.cancelTimer();
     this.end();
     if (state.kind === 'sent') state.pending?.cancel(error);
-    this.waiter.failed(error);
+    this.giveUp(error);
   }
 
   demand(): void {}
@@ -122,10 +145,15 @@ class CarefulSend implements PendingMessage {
     const isInTime = this.deps.clock.now() + pauseMs < this.message.deadlineMs;
     if (!mayTryAgain(this.message, error) || !isInTime) {
       this.end();
-      this.waiter.failed(error);
+      this.giveUp(error);
       return;
     }
     this.state = { kind: 'waiting', cancelTimer: this.deps.clock.after(pauseMs, () => this.try()) };
+  }
+
+  private giveUp(error: TroupeError): void {
+    this.deps.deadLetters.add(this.message, error);
+    this.waiter.failed(error);
   }
 
   private end(): void {

@@ -6,11 +6,12 @@ import type { FrameContent } from '../link/frame-content.js';
 import type { DeliveryParts } from '../runtime/delivery.js';
 
 /** Processes that may pass a message on. */
-const MAX_HOPS = 8;
+export const MAX_HOPS = 8;
 
 /** A message for an agent that is elsewhere. */
 export interface ForwardedMessage extends DeliveryParts {
   readonly content: FrameContent;
+  readonly atLeastOnce: boolean;
   /** Why it cannot go to `nodeId`: it has been there, or at too many. */
   cycle(nodeId: string): TroupeError | undefined;
   /** As it goes on. */
@@ -32,6 +33,7 @@ export function forwardOf(reader: EnvelopeReader, cameFrom: string, here: string
     deadlineMs,
     headers,
     waitForRoom,
+    atLeastOnce,
     fromNode,
     demand,
     content,

@@ -1,5 +1,5 @@
 import type { TroupeError } from '../core/errors.js';
-import type { Payload } from '../core/payload.js';
+import { MAX_PAYLOAD_BYTES, type Payload, payloadTooLarge } from '../core/payload.js';
 import { FrameContent } from '../link/frame-content.js';
 import { encodePayload } from '../rpc/codec/payload.js';
 import type { Content, Delivery, Origin } from '../runtime/delivery.js';
@@ -19,7 +19,7 @@ export class LocalOrigin implements Origin {
   }
 
   refused(delivery: Delivery, error: TroupeError): void {
-    if (delivery.kind === 'send') this.deadLetters.add(delivery, error);
+    if (delivery.kind === 'send' && !delivery.isCareful) this.deadLetters.add(delivery, error);
     this.pending.take(delivery.correlationId)?.failed(error);
   }
 
@@ -36,7 +36,7 @@ export class LocalOrigin implements Origin {
 
   async part(delivery: Delivery, sequence: number, part: Payload): Promise<void> {
     const content = encoded(part);
-    await delivery.gate?.pass();
+    if (delivery.gate?.tryPass() === false) await delivery.gate.pass();
     if (!delivery.isDone) this.pending.get(delivery.correlationId)?.part(sequence, content);
   }
 
@@ -52,5 +52,6 @@ export function encoded(content: Payload | Content): FrameContent {
     return content;
   }
   const bytes = 'kind' in content ? encodePayload(content) : Buffer.from(content.bytes());
+  if (bytes.length > MAX_PAYLOAD_BYTES) throw payloadTooLarge(bytes.length);
   return new FrameContent(bytes, 0, bytes.length, true);
 }

@@ -1,6 +1,7 @@
 import { effectiveDeadline } from '../core/deadline.js';
 import { deadlineExceeded, type FieldViolation, invalidFields } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
+import { MAX_PAYLOAD_BYTES } from '../core/payload.js';
 import { patternViolation, topicViolation } from '../core/topic.js';
 import type {
   RoutedBroadcastRequest,
@@ -13,8 +14,6 @@ import type { OutgoingMessage } from './outgoing.js';
 
 /** Requests of unary calls, checked, as messages. */
 
-/** Of the 4 MiB that a message of gRPC may have, 64 KiB are left to what goes with the payload on its way. */
-export const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024 - 64 * 1024;
 const MAX_ID_CHARS = 63;
 const MAX_TOPICS = 64;
 const TRACEPARENT = 'traceparent';

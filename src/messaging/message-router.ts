@@ -6,12 +6,13 @@ import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import type { EnvelopeReader } from '../link/envelope-reader.js';
 import type { Links } from '../link/links.js';
 import type { Peer } from '../link/peer.js';
-import { type Content, Delivery, type Recipient } from '../runtime/delivery.js';
+import { type Content, Delivery, type DeliveryParts, type Recipient } from '../runtime/delivery.js';
 import { Broadcasts } from './broadcasts.js';
 import { CarefulSends } from './careful-sends.js';
 import type { DeadLetterSink } from './dead-letter.js';
 import type { Directory } from './directory.js';
-import { forwardOf } from './forward.js';
+import { type ForwardedMessage, forwardOf, MAX_HOPS } from './forward.js';
+import { Forwards } from './forwards.js';
 import type { HeldMessages } from './held-messages.js';
 import { encoded, LocalOrigin } from './local-origin.js';
 import { LocalQueue } from './local-queue.js';
@@ -21,8 +22,21 @@ import type { BroadcastResult, OutgoingMessage, PendingMessage, Waiter } from '.
 import { PeerOrigin } from './peer-origin.js';
 import { PendingMessages } from './pending-messages.js';
 import { RecentMessages } from './recent-messages.js';
-import { hasRare, isGone, tooMany, unknownAgent, unknownOutcome, withDeadline } from './routing-facts.js';
+import {
+  asRefusal,
+  type Careful,
+  hasRare,
+  isCareful,
+  isGone,
+  tooMany,
+  unknownAgent,
+  unknownOutcome,
+  withDeadline,
+} from './routing-facts.js';
 import type { Subscriptions } from './subscriptions.js';
+
+/** What a message that is held takes beside its content. */
+const HELD_BYTES = 256;
 
 export interface MessageRouterDeps {
   readonly nodeId: string;
@@ -46,6 +60,7 @@ export class MessageRouter implements Messages, OutboundOwner {
   private readonly localOrigin: LocalOrigin;
   private readonly localQueue = new LocalQueue();
   private readonly recent: RecentMessages;
+  private readonly forwards = new Forwards();
   private readonly broadcasts: Broadcasts;
   private readonly careful: CarefulSends;
 
@@ -53,7 +68,8 @@ export class MessageRouter implements Messages, OutboundOwner {
     this.pending = new PendingMessages(deps.clock);
     this.localOrigin = new LocalOrigin(this.pending, deps.deadLetters);
     this.recent = new RecentMessages(deps.clock);
-    this.careful = new CarefulSends({ ...deps, sendOnce: (message, waiter) => this.begin('send', message, waiter) });
+    const sendOnce = (message: OutgoingMessage, waiter: Waiter) => this.begin('send', message, waiter);
+    this.careful = new CarefulSends({ ...deps, sendOnce });
     this.broadcasts = new Broadcasts({ ...deps, peerOf: (id) => deps.links().to(id) });
   }
 
@@ -143,16 +159,11 @@ export class MessageRouter implements Messages, OutboundOwner {
         this.pending.take(envelope.correlationId)?.failed(envelope.error() ?? noReason());
         return;
       case EnvelopeKind.ENVELOPE_KIND_CHUNK:
-        this.pending.get(envelope.correlationId)?.part(envelope.sequence, envelope.content);
+        this.partArrived(peer, envelope);
         return;
       case EnvelopeKind.ENVELOPE_KIND_CANCEL:
-        this.origins
-          .get(peer)
-          ?.find(envelope.fromNode, envelope.correlationId)
-          ?.cancel(new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled'));
-        return;
       case EnvelopeKind.ENVELOPE_KIND_DEMAND:
-        this.origins.get(peer)?.find(envelope.fromNode, envelope.correlationId)?.gate?.add(envelope.demand);
+        this.aboutRequest(peer, envelope);
         return;
       default:
       // Of a newer version: nobody here knows what to do with it.
@@ -165,9 +176,10 @@ export class MessageRouter implements Messages, OutboundOwner {
     for (const outbound of this.pending.takeAll((each) => each.peer === peer && !peer.holds(each.frame)))
       outbound.failed(outcome);
     this.broadcasts.broken(peer);
+    this.forwards.broken(peer);
     const origin = this.origins.get(peer);
     this.origins.delete(peer);
-    origin?.callOffAll(new TroupeError('CANCELLED', 'CONNECTION_LOST', `the link to "${peer.nodeId}" broke`));
+    origin?.close(new TroupeError('CANCELLED', 'CONNECTION_LOST', `the link to "${peer.nodeId}" broke`));
   }
 
   /** What waits for a link will not be sent. */
@@ -175,6 +187,7 @@ export class MessageRouter implements Messages, OutboundOwner {
     for (const outbound of this.pending.takeAll((each) => each.peer === peer && peer.holds(each.frame)))
       this.fail(outbound, error);
     this.broadcasts.unsent(peer);
+    for (const forwarded of this.forwards.unsent(peer)) forwarded.refuse(error);
   }
 
   private begin(kind: 'send' | 'request', message: OutgoingMessage, waiter: Waiter): PendingMessage {
@@ -194,7 +207,7 @@ export class MessageRouter implements Messages, OutboundOwner {
     const { to } = outbound.message;
     const recipient = this.recipients.get(to);
     if (recipient !== undefined) {
-      this.deliverHere(outbound, recipient);
+      this.deliverHere(outbound);
       return;
     }
     const nodeId = this.deps.directory.find(to);
@@ -222,45 +235,73 @@ export class MessageRouter implements Messages, OutboundOwner {
       });
     } catch (error) {
       this.pending.take(id);
-      this.fail(outbound, error instanceof TroupeError ? error : new TroupeError('INVALID_ARGUMENT', 'NOT_SENT', String(error)));
+      if (error instanceof TroupeError && error.code === 'UNAVAILABLE') this.fail(outbound, error);
+      else outbound.failed(asRefusal(error));
     }
   }
 
   /** To somebody in this process: in a turn of its own, since the receiver may send in turn. */
-  private deliverHere(outbound: Outbound, recipient: Recipient): void {
-    const { kind, message, id } = outbound;
+  private deliverHere(outbound: Outbound): void {
+    const { message } = outbound;
     let content: Content;
     try {
       content = encoded(message.content);
     } catch (error) {
-      this.pending.take(id);
-      outbound.failed(error as TroupeError);
+      this.pending.take(outbound.id);
+      outbound.failed(asRefusal(error));
       return;
     }
-    this.localQueue.push(() => {
-      if (outbound.hasEnded) return;
-      const delivery = new Delivery({ ...message, kind, content, correlationId: id, fromNode: '' }, this.localOrigin);
-      outbound.delivery = delivery;
-      const answer = this.offer(delivery, recipient, message.atLeastOnce);
-      if (answer === undefined) {
-        if (kind === 'send') this.localOrigin.taken(delivery);
-      } else if (answer !== 'parked') {
-        if (isGone(answer)) this.hold(outbound);
-        else this.localOrigin.refused(delivery, answer);
-      }
-    });
+    this.localQueue.push(() => this.offerHere(outbound, content));
+  }
+
+  private offerHere(outbound: Outbound, content: Content): void {
+    if (outbound.hasEnded) return;
+    const { kind, message, id } = outbound;
+    const recipient = this.recipients.get(message.to);
+    // Meanwhile it has gone, or something that was sent before waits for it.
+    if (recipient === undefined || this.deps.held.has(message.to)) {
+      outbound.message = { ...message, content };
+      if (this.deps.held.has(message.to)) this.hold(outbound);
+      else this.route(outbound);
+      return;
+    }
+    const waitForRoom = message.waitForRoom && !message.atLeastOnce;
+    const delivery = new Delivery({ ...message, kind, content, waitForRoom, correlationId: id, fromNode: '' }, this.localOrigin);
+    outbound.delivery = delivery;
+    const answer = this.offer(delivery, recipient, message);
+    if (answer === undefined) {
+      if (kind === 'send') this.localOrigin.taken(delivery);
+    } else if (answer !== 'parked') {
+      if (isGone(answer)) {
+        outbound.message = { ...message, content };
+        this.hold(outbound);
+      } else this.localOrigin.refused(delivery, answer);
+    }
   }
 
   /** An agent that nobody has now: it may be on its way to another node. */
   private hold(outbound: Outbound): void {
-    const { message, id } = outbound;
+    const { id, message } = outbound;
     const ms = this.deps.directory.awayForMs(message.to);
     const giveUp = () => {
       this.pending.take(id);
       this.fail(outbound, unknownAgent(message.to));
     };
+    if (ms === 0) {
+      giveUp();
+      return;
+    }
+    let content: Content;
+    try {
+      content = encoded(message.content);
+    } catch (error) {
+      this.pending.take(id);
+      outbound.failed(asRefusal(error));
+      return;
+    }
+    outbound.message = { ...message, content };
     const held = {
-      bytes: 256 + ('length' in message.content ? message.content.length : 0),
+      bytes: HELD_BYTES + content.length,
       go: () => {
         if (!outbound.hasEnded) this.route(outbound);
       },
@@ -268,82 +309,152 @@ export class MessageRouter implements Messages, OutboundOwner {
         if (!outbound.hasEnded) giveUp();
       },
     };
-    if ('retain' in message.content) message.content.retain();
-    if (ms === 0 || !this.deps.held.hold(message.to, held, ms)) giveUp();
+    if (!this.deps.held.hold(message.to, held, ms)) giveUp();
   }
 
   /** It was not delivered, and its sender is told; who only sends may not be there any more. */
   private fail(outbound: Outbound, error: TroupeError): void {
-    if (outbound.kind === 'send' && !outbound.hasEnded) this.deps.deadLetters.add(outbound.message, error);
+    const { kind, message } = outbound;
+    if (kind === 'send' && !outbound.hasEnded && !isCareful(message)) this.deps.deadLetters.add(message, error);
     outbound.failed(error);
   }
 
   private arrived(peer: Peer, envelope: EnvelopeReader): void {
+    withDeadline(envelope, this.deps.clock);
     const recipient = this.recipients.get(envelope.to);
-    if (recipient === undefined) {
-      this.forward(peer, envelope);
-      return;
+    // What waits for the agent already goes first.
+    if (recipient !== undefined && !this.deps.held.has(envelope.to)) {
+      if (envelope.atLeastOnce) envelope.waitForRoom = false;
+      if (this.give(envelope, envelope, this.senderOf(peer, envelope.fromNode), recipient)) return;
     }
-    const origin = this.originOf(peer);
-    const delivery = new Delivery(withDeadline(envelope, this.deps.clock), origin);
-    const answer = this.offer(delivery, recipient, envelope.atLeastOnce);
-    if (answer === undefined) {
-      if (delivery.kind === 'send') origin.taken(delivery);
-      else if (!delivery.isDone) origin.keep(delivery);
-    } else if (answer !== 'parked') {
-      if (isGone(answer)) this.forward(peer, envelope);
-      else origin.refused(delivery, answer);
-    }
+    this.forward(peer, envelope);
   }
 
-  private offer(delivery: Delivery, recipient: Recipient, atLeastOnce: boolean): ReturnType<Recipient['offer']> {
-    if (!atLeastOnce || delivery.kind !== 'send') return recipient.offer(delivery);
-    if (this.recent.has(delivery.from, delivery.id)) return undefined;
+  /** False: the recipient is not here any more. */
+  private give(parts: DeliveryParts, { atLeastOnce }: Careful, sender: Peer | undefined, recipient: Recipient): boolean {
+    const origin = sender === undefined ? this.localOrigin : this.originOf(sender);
+    const delivery = new Delivery(parts, origin);
+    const answer = this.offer(delivery, recipient, { waitForRoom: parts.waitForRoom, atLeastOnce });
+    if (answer === undefined) {
+      if (delivery.kind === 'send') origin.taken(delivery);
+      else if (!delivery.isDone) this.keep(delivery, origin);
+    } else if (answer !== 'parked') {
+      if (isGone(answer)) return false;
+      origin.refused(delivery, answer);
+    }
+    return true;
+  }
+
+  /** A request that is worked on: it can be called off. */
+  private keep(delivery: Delivery, origin: PeerOrigin | LocalOrigin): void {
+    if (origin instanceof PeerOrigin) {
+      origin.keep(delivery);
+      return;
+    }
+    // It was sent from here, and came back.
+    const outbound = this.pending.get(delivery.correlationId);
+    if (outbound === undefined) return;
+    outbound.delivery = delivery;
+    outbound.peer = undefined;
+  }
+
+  private offer(delivery: Delivery, recipient: Recipient, careful: Careful): ReturnType<Recipient['offer']> {
+    delivery.isCareful = isCareful(careful);
+    const isOnce = careful.atLeastOnce && delivery.kind === 'send';
+    if (isOnce && this.recent.has(delivery)) return undefined;
     const answer = recipient.offer(delivery);
-    if (!(answer instanceof TroupeError)) this.recent.add(delivery.from, delivery.id);
+    if (isOnce && answer === undefined) this.recent.add(delivery);
+    // It may be on its way to another node, or not have begun yet.
+    if (answer instanceof TroupeError && isGone(answer) && this.deps.directory.awayForMs(delivery.to) === 0)
+      this.deps.directory.left(delivery.to);
     return answer;
+  }
+
+  /** The process that waits for what becomes of a message; undefined: this one. */
+  private senderOf(peer: Peer, fromNode: string): Peer | undefined {
+    if (fromNode === '' || fromNode === peer.nodeId) return peer;
+    return fromNode === this.nodeId ? undefined : this.deps.links().to(fromNode);
   }
 
   /** For an agent that is not here, or not here any more: it goes where it is now. */
   private forward(peer: Peer, envelope: EnvelopeReader): void {
     const message = forwardOf(envelope, peer.nodeId, this.nodeId);
-    const origin = this.originOf(peer);
-    const refuse = (error: TroupeError) =>
-      origin.refused(new Delivery({ ...message, kind: message.kind, waitForRoom: false, demand: 0 }, origin), error);
+    const { to } = message;
+    const sender = this.senderOf(peer, message.fromNode);
+    const origin = sender === undefined ? this.localOrigin : this.originOf(sender);
+    const refuse = (error: TroupeError) => {
+      const delivery = new Delivery({ ...message, waitForRoom: false, demand: 0 }, origin);
+      delivery.isCareful = isCareful(message);
+      origin.refused(delivery, error);
+    };
+    /** False: nobody knows where the agent is now. */
     const go = (): boolean => {
-      const recipient = this.recipients.get(message.to);
-      const nodeId = recipient === undefined ? this.deps.directory.find(message.to) : undefined;
+      const recipient = this.recipients.get(to);
       if (recipient !== undefined) {
-        const delivery = new Delivery(message, origin);
-        const answer = recipient.offer(delivery);
-        if (answer === undefined && delivery.kind === 'send') origin.taken(delivery);
-        else if (answer === undefined && !delivery.isDone) origin.keep(delivery);
-        else if (answer instanceof TroupeError) origin.refused(delivery, answer);
-        return true;
+        const waitForRoom = message.waitForRoom && !message.atLeastOnce;
+        return this.give({ ...message, waitForRoom }, message, sender, recipient);
       }
+      const nodeId = this.deps.directory.find(to);
       if (nodeId === undefined || nodeId === this.nodeId) return false;
       const cycle = message.cycle(nodeId);
       if (cycle !== undefined) refuse(cycle);
-      else {
-        try {
-          this.deps.links().to(nodeId).send(message.envelope());
-        } catch (error) {
-          refuse(error as TroupeError);
-        }
-      }
+      else this.passOn(nodeId, message, refuse);
       return true;
     };
-    if (!this.deps.held.has(message.to) && go()) return;
-    const ms = this.deps.directory.awayForMs(message.to);
-    message.content.retain();
-    const held = {
-      bytes: 256 + message.content.length,
-      go: () => {
-        if (!go()) refuse(unknownAgent(message.to));
-      },
-      giveUp: () => refuse(unknownAgent(message.to)),
+    const hold = () => {
+      const ms = this.deps.directory.awayForMs(to);
+      const held = {
+        bytes: HELD_BYTES + message.content.length,
+        go: () => {
+          if (!go()) hold();
+        },
+        giveUp: () => refuse(unknownAgent(to)),
+      };
+      if (ms > 0) message.content.retain();
+      if (ms === 0 || !this.deps.held.hold(to, held, ms)) held.giveUp();
     };
-    if (ms === 0 || !this.deps.held.hold(message.to, held, ms)) refuse(unknownAgent(message.to));
+    if (this.deps.held.has(to) || !go()) hold();
+  }
+
+  private passOn(nodeId: string, message: ForwardedMessage, refuse: (error: TroupeError) => void): void {
+    const peer = this.deps.links().to(nodeId);
+    try {
+      this.forwards.add({ peer, frame: peer.send(message.envelope()), refuse });
+    } catch (error) {
+      refuse(asRefusal(error));
+    }
+  }
+
+  /** That a request is called off, or that more of its answer is wanted. */
+  private aboutRequest(peer: Peer, envelope: EnvelopeReader): void {
+    const { code, correlationId, from, to, demand, hops, fromNode } = envelope;
+    const sender = this.senderOf(peer, fromNode);
+    if (sender === undefined) return;
+    const delivery = this.origins.get(sender)?.find(correlationId);
+    if (delivery !== undefined) {
+      if (code === EnvelopeKind.ENVELOPE_KIND_DEMAND) delivery.gate?.add(demand);
+      else delivery.cancel(new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled'));
+      return;
+    }
+    // Its agent has moved, and so has the request.
+    const nodeId = this.recipients.has(to) ? undefined : this.deps.directory.find(to);
+    if (nodeId === undefined || nodeId === this.nodeId || hops >= MAX_HOPS) return;
+    const rare = { demand, hops: hops + 1, fromNode: sender.nodeId };
+    this.deps
+      .links()
+      .to(nodeId)
+      .answer({ kind: code, correlationId, from, to, topic: '', content: undefined, deadlineMs: 0, sequence: 0, rare });
+  }
+
+  private partArrived(peer: Peer, envelope: EnvelopeReader): void {
+    const outbound = this.pending.get(envelope.correlationId);
+    if (outbound === undefined) return;
+    if (outbound.peer !== peer) {
+      // The agent has moved: what is wanted of it goes there.
+      outbound.peer = peer;
+      outbound.frame = 0;
+    }
+    outbound.part(envelope.sequence, envelope.content);
   }
 
   private acknowledged(peer: Peer, envelope: EnvelopeReader): void {
@@ -366,7 +477,7 @@ export class MessageRouter implements Messages, OutboundOwner {
   private originOf(peer: Peer): PeerOrigin {
     let origin = this.origins.get(peer);
     if (origin === undefined) {
-      origin = new PeerOrigin(peer, (nodeId) => this.deps.links().to(nodeId), this.deps.deadLetters);
+      origin = new PeerOrigin(peer, this.deps.deadLetters);
       this.origins.set(peer, origin);
     }
     return origin;

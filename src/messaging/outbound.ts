@@ -26,7 +26,8 @@ export class Outbound implements Pending, PendingMessage {
   constructor(
     private readonly owner: OutboundOwner,
     readonly kind: 'send' | 'request',
-    readonly message: OutgoingMessage,
+    /** Replaced by the same with its content encoded, where it is kept. */
+    public message: OutgoingMessage,
     private readonly waiter: Waiter,
   ) {}
 

@@ -1,4 +1,4 @@
-import type { TroupeError } from '../core/errors.js';
+import { TroupeError } from '../core/errors.js';
 import type { Payload } from '../core/payload.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import type { OutgoingEnvelope, RareFields } from '../link/envelope-writer.js';
@@ -8,30 +8,35 @@ import { toStatusMessage } from '../rpc/status.js';
 import type { Delivery, Origin } from '../runtime/delivery.js';
 import type { DeadLetterSink } from './dead-letter.js';
 
-/** Messages that another process sent here: what became of them goes back there, or to the process that they came from before that. */
+/** Messages of another process, sent here by it or by one that they were with before: what became of them goes there. */
 export class PeerOrigin implements Origin {
-  /** Requests that are not answered yet, by the process and correlation id that they came with. */
-  private readonly open = new Map<string | number, Delivery>();
+  /** Requests that are not answered yet, by the correlation id that they came with. */
+  private readonly open = new Map<number, Delivery>();
+  private isClosed = false;
 
   constructor(
     private readonly peer: Peer,
-    private readonly peerOf: (nodeId: string) => Peer,
     private readonly deadLetters: DeadLetterSink,
   ) {}
 
   /** A request is not over yet: it can be called off. */
   keep(delivery: Delivery): void {
-    if (!delivery.isDone) this.open.set(keyOf(delivery.fromNode, delivery.correlationId), delivery);
+    if (!delivery.isDone) this.open.set(delivery.correlationId, delivery);
   }
 
-  find(fromNode: string, correlationId: number): Delivery | undefined {
-    return this.open.get(keyOf(fromNode, correlationId));
+  find(correlationId: number): Delivery | undefined {
+    return this.open.get(correlationId);
   }
 
-  /** The peer is gone: nobody waits. */
-  callOffAll(error: TroupeError): void {
-    for (const delivery of this.open.values()) delivery.cancel(error);
+  /**
+   * The link broke. Nobody waits any more for what came over it, and what becomes of that is not told: another life of the process may have given
+   * the same correlation id to something else. What came by another process is still waited for.
+   */
+  close(error: TroupeError): void {
+    this.isClosed = true;
+    const called = [...this.open.values()].filter(({ fromNode }) => fromNode === '');
     this.open.clear();
+    for (const delivery of called) delivery.cancel(error);
   }
 
   taken(delivery: Delivery): void {
@@ -43,7 +48,7 @@ export class PeerOrigin implements Origin {
       this.failed(delivery, error);
       return;
     }
-    this.deadLetters.add(delivery, error);
+    if (!delivery.isCareful) this.deadLetters.add(delivery, error);
     if (delivery.correlationId !== 0)
       this.say(delivery, EnvelopeKind.ENVELOPE_KIND_ACK, undefined, 0, { error: toStatusMessage(error) });
   }
@@ -62,10 +67,11 @@ export class PeerOrigin implements Origin {
   async part(delivery: Delivery, sequence: number, part: Payload): Promise<void> {
     // Encoded now: what it throws is thrown at the author, and what the author changes later does not travel.
     const bytes = encodePayload(part);
-    await delivery.gate?.pass();
+    // Without a pause where it may go: an author who does not wait for it loses none.
+    if (delivery.gate?.tryPass() === false) await delivery.gate.pass();
     if (delivery.isDone || delivery.cancelled !== undefined) return;
     const content = { decode: () => part, bytes: () => bytes, retain: () => undefined, length: bytes.length };
-    this.send(delivery, {
+    const isSent = this.send(delivery, {
       kind: EnvelopeKind.ENVELOPE_KIND_CHUNK,
       correlationId: delivery.correlationId,
       from: delivery.to,
@@ -76,6 +82,8 @@ export class PeerOrigin implements Origin {
       sequence,
       rare: undefined,
     });
+    // An answer with a gap would be a wrong one.
+    if (!isSent) throw new TroupeError('RESOURCE_EXHAUSTED', 'LINK_FULL', `node "${this.peer.nodeId}" does not read`);
   }
 
   lost(delivery: Delivery, error: TroupeError, recipientId: string): void {
@@ -84,7 +92,7 @@ export class PeerOrigin implements Origin {
 
   private done(delivery: Delivery): void {
     delivery.isDone = true;
-    if (this.open.size > 0) this.open.delete(keyOf(delivery.fromNode, delivery.correlationId));
+    if (this.open.size > 0 && this.open.get(delivery.correlationId) === delivery) this.open.delete(delivery.correlationId);
   }
 
   private say(
@@ -99,12 +107,7 @@ export class PeerOrigin implements Origin {
     this.send(delivery, envelope);
   }
 
-  private send({ fromNode }: Delivery, envelope: OutgoingEnvelope): void {
-    const peer = fromNode === '' ? this.peer : this.peerOf(fromNode);
-    peer.answer(envelope);
+  private send({ fromNode }: Delivery, envelope: OutgoingEnvelope): boolean {
+    return this.isClosed && fromNode === '' ? true : this.peer.answer(envelope);
   }
-}
-
-function keyOf(fromNode: string, correlationId: number): string | number {
-  return fromNode === '' ? correlationId : `${fromNode}/${correlationId}`;
 }

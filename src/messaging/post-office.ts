@@ -56,7 +56,7 @@ export class Sender implements Messenger {
 
   async *stream(to: string, payload?: PayloadInput, options?: RequestOptions): AsyncGenerator<Reply, Reply, undefined> {
     if (options?.signal?.aborted) throw abortError(options.signal);
-    const parts = new AnswerParts();
+    const parts = new AnswerParts(to);
     const pending = this.deps.messages.request(this.message(to, '', payload, options, AnswerParts.WINDOW), parts);
     return yield* parts.read(pending, options?.signal);
   }

@@ -116,7 +116,7 @@ export class ProgramSends {
       from: this.program.id,
       to,
       topic,
-      content: new FrameContent(payload, 0, payload.length),
+      content: new FrameContent(payload, 0, payload.length, true),
       deadlineMs: effectiveDeadlineOf(envelope, this.deps.now()),
       id,
       headers,

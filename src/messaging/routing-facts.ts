@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import { effectiveDeadline } from '../core/deadline.js';
-import { invalidFields, TroupeError } from '../core/errors.js';
+import { invalidFields, messageOf, TroupeError } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
 import type { EnvelopeReader } from '../link/envelope-reader.js';
 import { notStarted } from '../runtime/refusals.js';
@@ -11,6 +11,21 @@ import type { OutgoingMessage } from './outgoing.js';
 /** Whether a message has what few have. */
 export function hasRare({ id, headers, waitForRoom, atLeastOnce, demand }: OutgoingMessage): boolean {
   return waitForRoom || atLeastOnce || demand > 0 || id !== '' || headers.size > 0;
+}
+
+/** How a message is sent, as far as it may be tried again. */
+export type Careful = Pick<OutgoingMessage, 'waitForRoom' | 'atLeastOnce'>;
+
+/** Whether its sender tries again what is refused: then only he knows what is not delivered. */
+export function isCareful({ waitForRoom, atLeastOnce }: Careful): boolean {
+  return waitForRoom || atLeastOnce;
+}
+
+/** Why a message was not sent, where it was not the link's fault. */
+export function asRefusal(error: unknown): TroupeError {
+  return error instanceof TroupeError
+    ? error
+    : new TroupeError('INVALID_ARGUMENT', 'NOT_SENT', messageOf(error), { cause: error });
 }
 
 /** The same reader, with the deadline that counts. */

@@ -122,8 +122,8 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
       this.failed(delivery, turn, error);
       return undefined;
     }
-    if (given instanceof Promise) {
-      return given.then(
+    if (isThenable(given)) {
+      return Promise.resolve(given).then(
         (answer: unknown) => this.answer(delivery, turn, answer),
         (error: unknown) => this.failed(delivery, turn, error),
       );
@@ -134,7 +134,11 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
 
   private answer(delivery: Delivery, turn: MessageTurn, answer: unknown): void {
     turn.end();
-    if (delivery.kind !== 'request' || delivery.cancelled !== undefined) return;
+    if (delivery.kind !== 'request') return;
+    if (delivery.cancelled !== undefined) {
+      delivery.origin.failed(delivery, delivery.cancelled);
+      return;
+    }
     try {
       delivery.origin.answered(delivery, toPayload(answer as PayloadInput));
     } catch (error) {
@@ -148,9 +152,8 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
     const error = this.options.answerError(thrown);
     if (!(thrown instanceof TroupeError) && delivery.cancelled === undefined)
       this.options.logger.warn('agent failed a message', { from: delivery.from, topic: delivery.topic, error: thrown });
-    if (delivery.kind === 'request') {
-      if (delivery.cancelled === undefined) delivery.origin.failed(delivery, error);
-    } else delivery.origin.lost(delivery, error, this.id);
+    if (delivery.kind === 'request') delivery.origin.failed(delivery, error);
+    else delivery.origin.lost(delivery, error, this.id);
   }
 
   private deaf(): TroupeError {
@@ -161,4 +164,8 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
       notStarted(this.id),
     );
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

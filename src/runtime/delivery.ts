@@ -70,6 +70,8 @@ export class Delivery implements AgentMessage {
   cancelled: TroupeError | undefined = undefined;
   /** A request that has been answered, or failed. */
   isDone = false;
+  /** Its sender tries again when it is refused. */
+  isCareful = false;
   /** Told when nobody waits any more. */
   onCancel: ((error: TroupeError) => void) | undefined = undefined;
   /** Lets the parts of its answer through; undefined where the answer alone is wanted. */

@@ -1,4 +1,4 @@
-import { TroupeError } from '../core/errors.js';
+import { deadlineExceeded, TroupeError } from '../core/errors.js';
 import { Fifo } from '../core/fifo.js';
 import type { Delivery } from './delivery.js';
 import { notStarted } from './refusals.js';
@@ -73,7 +73,12 @@ export class MessageMailbox {
       return undefined;
     }
     const bytes = this.parkedBytes + delivery.content.length;
-    if (delivery.waitForRoom && this.parked.size < this.options.capacity && bytes <= MAX_PARKED_BYTES) {
+    if (
+      delivery.waitForRoom &&
+      delivery.kind === 'send' &&
+      this.parked.size < this.options.capacity &&
+      bytes <= MAX_PARKED_BYTES
+    ) {
       delivery.content.retain();
       this.parkedBytes = bytes;
       this.parked.push(delivery);
@@ -132,7 +137,8 @@ export class MessageMailbox {
       // Nobody waits for the answer any more; what was only sent is handled all the same.
       const isLate =
         delivery.kind === 'request' && (delivery.cancelled !== undefined || delivery.deadlineMs <= this.options.now());
-      if (!isLate) this.begin(delivery);
+      if (isLate) delivery.origin.failed(delivery, delivery.cancelled ?? deadlineExceeded());
+      else this.begin(delivery);
     }
     this.tellIdle();
   }

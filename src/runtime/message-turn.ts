@@ -75,6 +75,8 @@ export class MessageTurn implements MessageContext {
   }
 
   remainingMs(): number {
+    // Who only sends waits until the mailbox has it: what is done with it later, and who is told of that, is bounded by nobody.
+    if (this.delivery.kind === 'send') return Number.POSITIVE_INFINITY;
     return Math.max(0, this.delivery.deadlineMs - this.scope.clock.now());
   }
 
@@ -107,8 +109,9 @@ export class MessageTurn implements MessageContext {
   }
 
   private post(): Messenger {
-    const { traceparent } = this;
-    this.messenger ??= this.scope.box.within({ deadlineMs: this.delivery.deadlineMs, traceparent });
+    const { traceparent, delivery } = this;
+    const deadlineMs = delivery.kind === 'send' ? Number.POSITIVE_INFINITY : delivery.deadlineMs;
+    this.messenger ??= this.scope.box.within({ deadlineMs, traceparent });
     return this.messenger;
   }
 }

@@ -17,13 +17,17 @@ export class PartGate {
     }
   }
 
+  /** Whether the next part may go now; then it is counted. */
+  tryPass(): boolean {
+    if (this.isOpen) return true;
+    if (this.left === 0) return false;
+    this.left -= 1;
+    return true;
+  }
+
   /** Resolves when the next part may go. */
   pass(): Promise<void> {
-    if (this.isOpen) return Promise.resolve();
-    if (this.left > 0) {
-      this.left -= 1;
-      return Promise.resolve();
-    }
+    if (this.tryPass()) return Promise.resolve();
     return new Promise((resolve) => this.wake.push(resolve));
   }
 

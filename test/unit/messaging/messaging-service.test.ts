@@ -2,11 +2,11 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { connect, type TroupeClient } from '../../../src/client/client.js';
 import { systemClock } from '../../../src/core/clock.js';
 import { TroupeError } from '../../../src/core/errors.js';
+import { MAX_PAYLOAD_BYTES } from '../../../src/core/payload.js';
 import { systemRandom } from '../../../src/core/random.js';
 import { MessagingDefinition } from '../../../src/gen/troupe/v1/messaging.js';
 import { FrameContent } from '../../../src/link/frame-content.js';
 import { DeadLetters } from '../../../src/messaging/dead-letters.js';
-import { MAX_PAYLOAD_BYTES } from '../../../src/messaging/message-order.js';
 import {
   MessagingService,
   type MessagingServiceDeps,

@@ -85,7 +85,7 @@ export interface LinkHello {
   nodeId: string;
   /** Which life of the process: a random name. */
   life: string;
-  /** Numbers the links that this process opened to the other, from 1. */
+  /** Numbers the links that this process opens, upwards, from 1. */
   attempt: bigint;
   /** The number of the last link that it accepted from the other: tells a link that was opened because the one before was lost from one that crossed it. */
   accepted: bigint;
