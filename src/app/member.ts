@@ -8,6 +8,7 @@ import { Membership } from '../discovery/membership.js';
 import { feedView } from '../discovery/registry-feed.js';
 import { RegistrySession } from '../discovery/registry-session.js';
 import { ClusterView } from '../discovery/view.js';
+import type { Sessions } from '../messaging/sessions.js';
 import { ChannelPool } from '../rpc/channels.js';
 import { Health } from '../rpc/health-service.js';
 import { mountReflection } from '../rpc/reflection-service.js';
@@ -25,6 +26,7 @@ import { NO_POLICY } from '../upstream/routing-policy.js';
 import { Selector } from '../upstream/selector.js';
 import type { MemberConfig } from './config.js';
 import { MemberMessaging } from './messaging.js';
+import { mountPrograms, type ProgramParts } from './programs.js';
 import { VERSION } from './version.js';
 
 export interface SelfDescription {
@@ -57,6 +59,8 @@ export class Member {
   readonly routes: HealthTable;
   readonly messaging: MemberMessaging;
   private executor: NodeTaskExecutor | undefined;
+  /** Attached to this process; undefined until services are mounted. */
+  programs: Sessions | undefined;
 
   constructor(
     role: 'node' | 'gateway',
@@ -89,28 +93,27 @@ export class Member {
   }
 
   /** Mounts Tasks, Messaging, health and reflection. */
-  mountServices(membership: Membership, local?: LocalTasks): void {
+  mountServices(membership: Membership, programs: Pick<ProgramParts, 'agents' | 'passOn'>, local?: LocalTasks): void {
     const { view, clock, random } = this;
     const { policy = NO_POLICY, zone, preferZone } = this.config;
     const destinations = new Destinations({ view, health: this.routes, clock, random, zone: preferZone ? zone : '' });
     const router = new Router({ selector: new Selector(destinations, this.routes), clock, random });
     const isIsolated = () => membership.isCutOff || view.status().stale;
     this.executor = new NodeTaskExecutor(this.channels, view, clock, local);
-    this.server.mount(
-      RoutedTasksDefinition,
-      tasksService({
-        router,
-        executor: this.executor,
-        view,
-        policy,
-        admission: new Admission(policy, clock),
-        isIsolated,
-        clock,
-        random,
-        defaultStrategy: this.config.strategy,
-      }),
-    );
+    const tasks = tasksService({
+      router,
+      executor: this.executor,
+      view,
+      policy,
+      admission: new Admission(policy, clock),
+      isIsolated,
+      clock,
+      random,
+      defaultStrategy: this.config.strategy,
+    });
+    this.server.mount(RoutedTasksDefinition, tasks);
     this.messaging.mount(membership, local === undefined);
+    this.programs = mountPrograms(this, { nodeId: this.config.id, tasks, messages: this.messaging.router, ...programs });
     this.health.mount(this.server);
     mountReflection(this.server);
   }
@@ -136,6 +139,7 @@ export class Member {
 
   close(): void {
     this.routes.close();
+    this.programs?.close();
     this.messaging.close();
     this.executor?.close();
     this.channels.close();

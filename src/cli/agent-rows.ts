@@ -17,6 +17,10 @@ export interface AgentRow {
   readonly completed?: number;
   readonly failed?: number;
   readonly refused?: number;
+  readonly messagesInFlight?: number;
+  readonly messagesQueued?: number;
+  readonly messagesHandled?: number;
+  readonly messagesRefused?: number;
   /** As the contract names it without its prefix; absent as well where the agent has none. */
   readonly circuit?: string;
   readonly registeredAt: Date | undefined;
@@ -61,6 +65,10 @@ function toldRow(status: AgentStatus, instance: Instance | undefined): AgentRow 
     completed: Number(status.completed),
     failed: Number(status.failed),
     refused: Number(status.refused),
+    messagesInFlight: status.messagesInFlight,
+    messagesQueued: status.messagesQueued,
+    messagesHandled: Number(status.messagesHandled),
+    messagesRefused: Number(status.messagesRefused),
     ...(status.circuit === undefined ? {} : { circuit: circuitStateToJSON(status.circuit.state).replace('CIRCUIT_STATE_', '') }),
     registeredAt: instance?.registeredAt ?? status.stateSince,
   };

@@ -29,6 +29,10 @@ export function agentStatusToMessage(status: ActivationStatus, nodeId: string): 
     nodeId,
     circuit: agentCircuit(status),
     concurrencyLimit: status.concurrencyLimit,
+    messagesInFlight: status.messages.inFlight,
+    messagesQueued: status.messages.queued,
+    messagesHandled: BigInt(status.messages.handled),
+    messagesRefused: BigInt(status.messages.refused),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { AnyAgentDefinition } from '../agent/define-agent.js';
 import type { AgentManifest, ManifestInput } from '../agent/manifest.js';
 import type { Clock } from '../core/clock.js';
 import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
@@ -13,6 +14,8 @@ export interface NodeDeps {
   readonly host: AgentHost;
   readonly membership: Membership;
   readonly manifests: ManifestStore;
+  /** Tells attached programs to go elsewhere, once their agents are not registered here any more. */
+  readonly onDrain?: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -48,17 +51,37 @@ export class AgentNode {
 
   /** Takes an agent out of the registry, lets it finish, stops and forgets it. @throws NOT_FOUND. */
   async undeploy(agentId: string, graceMs: number): Promise<ActivationStatus> {
-    const { host, membership, manifests, logger } = this.deps;
+    const { host, manifests, logger } = this.deps;
     // Only of an agent that will really stop: for any other, `deactivate` says why not.
     if (host.find(agentId)?.status().state.kind === 'running') {
       await manifests.remove(agentId);
-      await membership
-        .remove([{ service: AGENT_SERVICE, id: agentId }])
-        .catch((error: unknown) => logger.warn('agent not deregistered yet', { agent: agentId, reason: messageOf(error) }));
+      await this.deregister(agentId);
     }
     const { status } = await host.deactivate(agentId, graceMs);
     logger.info('agent undeployed', { agent: agentId });
     return status;
+  }
+
+  /**
+   * Activates and registers an agent that is a program; nothing is kept of it on disk. `refusal`: why it takes no tasks now; undefined when
+   * it does. All or nothing. @throws as Node.DeployAgent says.
+   */
+  async attach(definition: AnyAgentDefinition, manifest: AgentManifest, refusal: () => TroupeError | undefined): Promise<void> {
+    await this.register(() => this.deps.host.attach(definition, manifest, refusal));
+    this.deps.logger.info('agent attached', { agent: manifest.id });
+  }
+
+  /**
+   * Takes a program's agent out of the registry, lets it finish for `graceMs` from now, and forgets it. Nothing happens where it is gone. Never
+   * rejects.
+   */
+  async detach(agentId: string, graceMs: number): Promise<void> {
+    const { host, logger } = this.deps;
+    const activation = host.find(agentId);
+    if (activation === undefined) return;
+    // Its id is free when it is out of the registry and has stopped: who comes with it before must wait.
+    await Promise.all([this.deregister(agentId), activation.stop(graceMs)]);
+    if (host.forget(activation)) logger.info('agent detached', { agent: agentId });
   }
 
   /** Brings back the agents that this node had before. What cannot come back is noted, and does not keep the others away. */
@@ -104,19 +127,33 @@ export class AgentNode {
     } catch (error) {
       logger.warn('drains without the registry', { reason: messageOf(error) });
     }
+    this.deps.onDrain?.();
     const report = await host.stopAll(graceMs);
     logger.info('drained', { ...report });
     return report;
   }
 
-  private async activate(manifest: ManifestInput): Promise<Activation> {
+  private async deregister(agentId: string): Promise<void> {
+    const { membership, logger } = this.deps;
+    await membership
+      .remove([{ service: AGENT_SERVICE, id: agentId }])
+      .catch((error: unknown) => logger.warn('agent not deregistered yet', { agent: agentId, reason: messageOf(error) }));
+  }
+
+  private activate(manifest: ManifestInput): Promise<Activation> {
+    return this.register(() => this.deps.host.activate(manifest));
+  }
+
+  /** Activates an agent and puts it under the node's lease. All or nothing. */
+  private async register(start: () => Promise<Activation>): Promise<Activation> {
     const { host, membership } = this.deps;
     if (membership.isFenced) {
       throw new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this node holds no lease now: the registry is not reached; try again', {
         retryAfterMs: 1_000,
       });
     }
-    const activation = await host.activate(manifest);
+    const activation = await start();
+    const { manifest } = activation;
     try {
       await membership.put(this.agentInstance(activation.manifest));
     } catch (error) {

@@ -1,8 +1,8 @@
-import { BinaryReader } from '@bufbuild/protobuf/wire';
 import type * as grpc from '@grpc/grpc-js';
-import { messageOf, TroupeError } from '../core/errors.js';
+import { TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { type Call, GrpcCall, type ServerCall } from './call.js';
+import { decodeMessage } from './decode.js';
 import { encodeMessage } from './encode.js';
 import type { MessageType, MethodDefinition } from './service.js';
 import { toStatusObject } from './status.js';
@@ -45,14 +45,14 @@ export function asGrpcHandler(
   if (method.responseStream) {
     const handle: ServerStream = handler;
     const serverStream: grpc.handleServerStreamingCall<Buffer, Buffer> = (call) => {
-      pump(call, () => handle(decode(codec.request, call.request), streamed(call)), codec.response, fail);
+      pump(call, () => handle(decodeMessage(codec.request, call.request), streamed(call)), codec.response, fail);
     };
     return serverStream as grpc.UntypedHandleCall;
   }
   const handle: Unary = handler;
   const unary: grpc.handleUnaryCall<Buffer, Buffer> = (call, callback) => {
     const ours = new GrpcCall(call);
-    const answer = async () => encode(codec.response, await handle(decode(codec.request, call.request), ours));
+    const answer = async () => encode(codec.response, await handle(decodeMessage(codec.request, call.request), ours));
     answer().then(
       (response) => {
         ours.end();
@@ -190,7 +190,7 @@ async function* decodeAll(
   });
   for (;;) {
     const bytes = call.read() as Buffer | null;
-    if (bytes !== null) yield decode(type, bytes);
+    if (bytes !== null) yield decodeMessage(type, bytes);
     else if (ended) return;
     else {
       const more = new Promise<void>((resolve) => {
@@ -203,31 +203,4 @@ async function* decodeAll(
 
 function encode(type: MessageType<unknown>, message: unknown): Buffer {
   return Buffer.isBuffer(message) ? message : encodeMessage(type, message);
-}
-
-/** Refuses strings that are not UTF-8, as proto3 demands; by itself the reader replaces what is wrong in silence. */
-class StrictReader extends BinaryReader {
-  override string(): string {
-    return super.string(true);
-  }
-}
-
-/** Generated code takes an end of a group, or a field number of 0, for the end of the message, and the rest for nothing. */
-function checkFields(bytes: Buffer): void {
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    reader.skip(wireType, field);
-  }
-}
-
-function decode(type: MessageType<unknown>, bytes: Buffer): unknown {
-  try {
-    checkFields(bytes);
-    return type.decode(new StrictReader(bytes));
-  } catch (error) {
-    throw new TroupeError('INVALID_ARGUMENT', 'MALFORMED_MESSAGE', `the message cannot be decoded: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
 }

@@ -8,7 +8,7 @@ import type { Logger } from '../telemetry/logger.js';
 import { Admission, type AdmissionStatus } from './admission.js';
 import { AgentMail } from './agent-mail.js';
 import type { PostOffice } from './post-office.js';
-import { notStarted } from './refusals.js';
+import { NotBegun, notStarted } from './refusals.js';
 import { type SharedContext, type TaskInput, type TaskSink, type Turn, TurnContext, type TurnEnd } from './turn.js';
 
 export type ActivationState =
@@ -46,6 +46,8 @@ export interface ActivationDeps {
   readonly logger: Logger;
   /** Carries its messages. */
   readonly post: PostOffice;
+  /** Why it takes no tasks now although it runs; undefined when it does. */
+  readonly refusal?: (() => TroupeError | undefined) | undefined;
 }
 
 /** How long an agent's work may take to heed its signal before its activation is given up. */
@@ -144,8 +146,10 @@ export class Activation {
 
   /** Hands a task to the agent. @throws FAILED_PRECONDITION / AGENT_NOT_RUNNING, and what Admission.admit throws. */
   execute(input: TaskInput, sink?: TaskSink): Turn {
-    if (this.state.kind === 'running') return this.admission.admit(input, sink);
-    throw this.notRunning();
+    if (this.state.kind !== 'running') throw this.notRunning();
+    const refusal = this.deps.refusal?.();
+    if (refusal !== undefined) throw refusal;
+    return this.admission.admit(input, sink);
   }
 
   /**
@@ -219,6 +223,7 @@ export class Activation {
 
   /** What the caller of a task sees of what its agent threw: a TroupeError nearly as it is, anything else by its message alone. */
   private taskError(turn: Turn, error: unknown): TroupeError {
+    if (error instanceof NotBegun) return error;
     if (error instanceof TroupeError) return asAnswer(error);
     // Whose caller has gone may well throw: nobody sees it.
     if (!turn.isCalledOff) this.logger.warn('agent failed a task', { task: turn.input.id, error });

@@ -91,12 +91,23 @@ export class AgentHost {
 
   /** Activates an agent. @throws ALREADY_EXISTS, NOT_FOUND / UNKNOWN_KIND, FAILED_PRECONDITION (its start failed, or the node drains). */
   async activate(given: ManifestInput): Promise<Activation> {
-    if (this.draining)
-      throw new TroupeError('FAILED_PRECONDITION', 'NODE_DRAINING', 'this node drains and takes no agents; deploy to another');
+    this.checkDraining();
     const manifest = this.complete(given);
-    const definition = this.kinds.get(manifest.kind) as AnyAgentDefinition;
+    return this.attach(this.kinds.get(manifest.kind) as AnyAgentDefinition, manifest);
+  }
+
+  /**
+   * Activates an agent of a kind that is not one of the host's. `refusal`: why it takes no tasks now; undefined when it does.
+   * @throws ALREADY_EXISTS, FAILED_PRECONDITION (its start failed, or the node drains).
+   */
+  async attach(
+    definition: AnyAgentDefinition,
+    manifest: AgentManifest,
+    refusal?: () => TroupeError | undefined,
+  ): Promise<Activation> {
+    this.checkDraining();
     if (this.activations.has(manifest.id)) throw alreadyExists(manifest.id, `on node "${this.deps.nodeId}"`);
-    const activation = new Activation(definition, manifest, this.deps);
+    const activation = new Activation(definition, manifest, { ...this.deps, refusal });
     this.activations.set(manifest.id, activation);
     try {
       await activation.start();
@@ -105,6 +116,11 @@ export class AgentHost {
       throw error;
     }
     return activation;
+  }
+
+  private checkDraining(): void {
+    if (this.draining)
+      throw new TroupeError('FAILED_PRECONDITION', 'NODE_DRAINING', 'this node drains and takes no agents; go to another');
   }
 
   /** Stops an agent and forgets it. @throws NOT_FOUND. */
@@ -124,6 +140,12 @@ export class AgentHost {
     const report = await activation.stop(graceMs);
     this.activations.delete(agentId);
     return { status: activation.status(), report };
+  }
+
+  /** Forgets an agent that has been stopped; false where it was forgotten before. */
+  forget(activation: Activation): boolean {
+    const { id } = activation.manifest;
+    return this.activations.get(id) === activation && this.activations.delete(id);
   }
 
   /** @throws NOT_FOUND, UNAVAILABLE / NODE_DRAINING, and what Activation.execute throws: the agent has not seen the task. */

@@ -6,6 +6,13 @@ export function notStarted(agentId: string): { readonly metadata: Readonly<Recor
   return { metadata: { started: 'false', agent_id: agentId } };
 }
 
+/** A task that an agent got and hands back untouched: what it throws then is not its answer, but a refusal. */
+export class NotBegun extends TroupeError {
+  constructor(code: 'UNAVAILABLE' | 'RESOURCE_EXHAUSTED', reason: string, message: string, agentId: string) {
+    super(code, reason, message, notStarted(agentId));
+  }
+}
+
 export function mailboxFull({ id, mailboxCapacity }: AgentManifest, retryAfterMs: number): TroupeError {
   return overloaded(
     id,

@@ -5,6 +5,8 @@ import fc from 'fast-check';
 import { descriptorSetBase64 } from '../../src/gen/descriptors.js';
 import * as routed from '../../src/gen/troupe/internal/v1/routed.js';
 import * as routedMessaging from '../../src/gen/troupe/internal/v1/routed_messaging.js';
+import * as session from '../../src/gen/troupe/internal/v1/session.js';
+import * as envelope from '../../src/gen/troupe/v1/envelope.js';
 import * as messaging from '../../src/gen/troupe/v1/messaging.js';
 import * as node from '../../src/gen/troupe/v1/node.js';
 import { type Payload, Payload as PayloadMessage } from '../../src/gen/troupe/v1/payload.js';
@@ -14,7 +16,7 @@ import type { MessageType } from '../../src/rpc/service.js';
 
 const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, Buffer.from(descriptorSetBase64, 'base64')));
 
-const FILES = ['routed.proto', 'routed_messaging.proto'];
+const FILES = ['routed.proto', 'routed_messaging.proto', 'session.proto'];
 /** Every message of these files that claims to be a twin, by the files themselves: none can be forgotten. */
 const TWINS = FILES.flatMap((file) => [...messagesOf(registry, `troupe/internal/v1/${file}`)].map((twin) => twin.name));
 
@@ -46,7 +48,7 @@ function shapeOf(field: DescField): unknown {
   return { ...base, kind: 'map', key: field.mapKey, value: field.mapKind, scalar: field.scalar };
 }
 
-describe('the twins of routed.proto and routed_messaging.proto', () => {
+describe('the twins of routed.proto, routed_messaging.proto and session.proto', () => {
   it('are all that the files hold, and there are some', () => {
     expect(TWINS.length).toBeGreaterThanOrEqual(20);
     for (const name of TWINS) expect(name).toMatch(/^Routed/);
@@ -150,6 +152,62 @@ const aDeadLetter = fc.record({
   payload: maybe(payload),
   nodeId: text,
 });
+const anEnvelope = fc.record({
+  kind: fc.nat({ max: 11 }),
+  correlationId: sequence,
+  from: text,
+  to: text,
+  topic: text,
+  payload: maybe(payload),
+  deadline: maybe(time),
+  id: text,
+  sequence,
+  hops: number,
+  headers,
+  error: maybe(fc.record({ code: number, message: text, details: fc.constant([]) })),
+  task: maybe(aTask),
+  attempt: number,
+  result: maybe(aResult),
+  receipts: maybe(fc.record({ delivered: fc.array(text, { maxLength: 3 }), refused: fc.array(text, { maxLength: 3 }) })),
+  streaming: fc.boolean(),
+  demand: number,
+  waitForRoom: fc.boolean(),
+  atLeastOnce: fc.boolean(),
+  fromNode: text,
+  visitedNodes: fc.array(text, { maxLength: 3 }),
+  progress: maybe(progress),
+});
+const aBatch = fc.record({ envelopes: fc.array(anEnvelope, { maxLength: 3 }), sequence });
+const names = fc.array(text, { maxLength: 3 });
+const both = [
+  cased('batch', aBatch),
+  cased('credit', fc.record({ envelopes: number, received: sequence })),
+  cased('ping', fc.record({ id: sequence })),
+  cased('pong', fc.record({ id: sequence })),
+  cased('drain', fc.constant({})),
+] as const;
+const hello = fc.record({
+  agentId: text,
+  capabilities: names,
+  topics: names,
+  concurrency: number,
+  mailboxCapacity: number,
+  weight: number,
+  metadata: headers,
+  replica: fc.boolean(),
+  grace: maybe(duration),
+  resumeToken: text,
+  received: sequence,
+  credit: number,
+});
+const welcome = fc.record({
+  id: text,
+  nodeId: text,
+  resumeToken: text,
+  received: sequence,
+  credit: number,
+  grace: maybe(duration),
+});
 
 interface Pair {
   readonly original: MessageType<unknown>;
@@ -227,6 +285,24 @@ const PAIRS: Readonly<Record<string, Pair>> = {
     fc.record({ deadLetters: fc.array(aDeadLetter, { maxLength: 3 }), nextPageToken: text, total: sequence }),
   ),
   RoutedDeadLetter: pair(messaging.DeadLetter, routedMessaging.RoutedDeadLetter, aDeadLetter),
+  RoutedEnvelope: pair(envelope.Envelope, session.RoutedEnvelope, anEnvelope),
+  RoutedBatch: pair(messaging.Batch, session.RoutedBatch, aBatch),
+  RoutedConnectRequest: pair(
+    messaging.ConnectRequest,
+    session.RoutedConnectRequest,
+    fc.record({
+      frame: maybe(
+        fc.oneof(...both, cased('hello', hello), cased('subscriptions', fc.record({ subscribe: names, unsubscribe: names }))),
+      ),
+    }),
+  ),
+  RoutedConnectResponse: pair(
+    messaging.ConnectResponse,
+    session.RoutedConnectResponse,
+    fc.record({
+      frame: maybe(fc.oneof(...both, cased('welcome', welcome), cased('subscriptions', fc.record({ topics: names })))),
+    }),
+  ),
 };
 
 describe('what goes through a twin', () => {

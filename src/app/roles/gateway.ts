@@ -19,7 +19,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
     throw error;
   });
   const membership = member.membership({ service: GATEWAY_SERVICE, status: 'up', capabilities: [], weight: 1 }, port);
-  member.mountServices(membership);
+  member.mountServices(membership, { agents: undefined });
   const { channels, clock, startedAtMs, version, routes } = member;
   server.mount(NodeDefinition, nodeForward({ view, membership, routes, channels, clock, startedAtMs, version }));
   server.mount(RegistryDefinition, registryForward(member.registry, clock));
@@ -34,9 +34,11 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
     run: (signal) => member.run(membership, signal),
     becomesReady: member.isInStep(membership),
     async shutdown() {
+      member.programs?.drain();
       await member.messaging.drain();
       await membership.release();
       health.close();
+      member.programs?.close();
       await member.messaging.end();
       await server.shutdown(SHUTDOWN_GRACE_MS);
     },

@@ -59,11 +59,11 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     },
     load: () => ({ ...host.totals(), circuits: host.list().flatMap((status) => agentCircuit(status) ?? []) }),
   });
-  const node = new AgentNode({ host, membership, manifests: store, clock, logger });
+  const node = new AgentNode({ host, membership, manifests: store, clock, logger, onDrain: () => member.programs?.drain() });
   const processLoad = new ProcessLoadSampler(clock);
   processLoad.start();
   const tasks = new LocalNodeTasks({ nodeId, host, membership, clock, processLoad });
-  member.mountServices(membership, tasks);
+  member.mountServices(membership, { agents: node }, tasks);
   const links = new TaskLinkService({ tasks, clock, logger });
   server.mount(TaskLinkDefinition, links.handlers);
   server.mount(
@@ -87,6 +87,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     becomesReady: restore(),
     async shutdown() {
       await node.drain(config.drainGraceMs);
+      member.programs?.close();
       await member.messaging.drain();
       await membership.release();
       health.close();

@@ -72,6 +72,7 @@ function columns(nowMs: number): readonly Column<AgentRow>[] {
     { heading: 'COMPLETED', cell: (row) => row.completed ?? '-' },
     { heading: 'FAILED', cell: (row) => row.failed ?? '-' },
     { heading: 'REFUSED', cell: (row) => row.refused ?? '-' },
+    { heading: 'MESSAGES', cell: (row) => row.messagesHandled ?? '-' },
     { heading: 'CIRCUIT', cell: (row) => row.circuit ?? '-', colour: ({ circuit }) => circuitColour(circuit) },
     { heading: 'AGE', cell: (row) => formatAge(row.registeredAt, nowMs) },
   ];
@@ -88,7 +89,18 @@ function circuitColour(circuit: string | undefined): Colour | undefined {
   return circuit === 'OPEN' ? 'red' : 'yellow';
 }
 
-const UNKNOWN = { inFlight: null, queued: null, completed: null, failed: null, refused: null, circuit: null };
+const UNKNOWN = {
+  inFlight: null,
+  queued: null,
+  completed: null,
+  failed: null,
+  refused: null,
+  messagesInFlight: null,
+  messagesQueued: null,
+  messagesHandled: null,
+  messagesRefused: null,
+  circuit: null,
+};
 
 /** What only the node knows is null while it does not answer. */
 function toJson({ registeredAt, ...row }: AgentRow) {

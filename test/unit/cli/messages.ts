@@ -44,6 +44,7 @@ export function agentStatus(id: string, nodeId: string, changes: Partial<AgentSt
     completed: 30n,
     failed: 4n,
     refused: 6n,
+    messagesHandled: 17n,
     circuit: { service: 'agent', id, state: CircuitState.CIRCUIT_STATE_CLOSED },
     nodeId,
     stateSince: ago(5_000),

@@ -155,6 +155,14 @@ export interface AgentStatus {
     | undefined;
   /** Tasks that it works on at once at most now: `concurrency` of the manifest, or less where that is adaptive. */
   concurrencyLimit: number;
+  /** Messages that it works on. */
+  messagesInFlight: number;
+  /** Messages that wait for it, those for room in its mailbox included. */
+  messagesQueued: number;
+  /** Messages that it has handled since it started. */
+  messagesHandled: bigint;
+  /** Messages that its full mailbox refused since it started. */
+  messagesRefused: bigint;
 }
 
 /** A kind of agent that a node can activate. */
@@ -509,6 +517,10 @@ function createBaseAgentStatus(): AgentStatus {
     nodeId: "",
     circuit: undefined,
     concurrencyLimit: 0,
+    messagesInFlight: 0,
+    messagesQueued: 0,
+    messagesHandled: 0n,
+    messagesRefused: 0n,
   };
 }
 
@@ -558,6 +570,24 @@ export const AgentStatus: MessageFns<AgentStatus> = {
     }
     if (message.concurrencyLimit !== 0) {
       writer.uint32(96).uint32(message.concurrencyLimit);
+    }
+    if (message.messagesInFlight !== 0) {
+      writer.uint32(104).uint32(message.messagesInFlight);
+    }
+    if (message.messagesQueued !== 0) {
+      writer.uint32(112).uint32(message.messagesQueued);
+    }
+    if (message.messagesHandled !== 0n) {
+      if (BigInt.asUintN(64, message.messagesHandled) !== message.messagesHandled) {
+        throw new globalThis.Error("value provided for field message.messagesHandled of type uint64 too large");
+      }
+      writer.uint32(120).uint64(message.messagesHandled);
+    }
+    if (message.messagesRefused !== 0n) {
+      if (BigInt.asUintN(64, message.messagesRefused) !== message.messagesRefused) {
+        throw new globalThis.Error("value provided for field message.messagesRefused of type uint64 too large");
+      }
+      writer.uint32(128).uint64(message.messagesRefused);
     }
     return writer;
   },
@@ -671,6 +701,38 @@ export const AgentStatus: MessageFns<AgentStatus> = {
             message.concurrencyLimit = reader.uint32();
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.messagesInFlight = reader.uint32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.messagesQueued = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.messagesHandled = reader.uint64() as bigint;
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.messagesRefused = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -713,6 +775,26 @@ export const AgentStatus: MessageFns<AgentStatus> = {
         : isSet(object.concurrency_limit)
         ? globalThis.Number(object.concurrency_limit)
         : 0,
+      messagesInFlight: isSet(object.messagesInFlight)
+        ? globalThis.Number(object.messagesInFlight)
+        : isSet(object.messages_in_flight)
+        ? globalThis.Number(object.messages_in_flight)
+        : 0,
+      messagesQueued: isSet(object.messagesQueued)
+        ? globalThis.Number(object.messagesQueued)
+        : isSet(object.messages_queued)
+        ? globalThis.Number(object.messages_queued)
+        : 0,
+      messagesHandled: isSet(object.messagesHandled)
+        ? BigInt(object.messagesHandled)
+        : isSet(object.messages_handled)
+        ? BigInt(object.messages_handled)
+        : 0n,
+      messagesRefused: isSet(object.messagesRefused)
+        ? BigInt(object.messagesRefused)
+        : isSet(object.messages_refused)
+        ? BigInt(object.messages_refused)
+        : 0n,
     };
   },
 
@@ -754,6 +836,18 @@ export const AgentStatus: MessageFns<AgentStatus> = {
     if (message.concurrencyLimit !== 0) {
       obj.concurrencyLimit = Math.round(message.concurrencyLimit);
     }
+    if (message.messagesInFlight !== 0) {
+      obj.messagesInFlight = Math.round(message.messagesInFlight);
+    }
+    if (message.messagesQueued !== 0) {
+      obj.messagesQueued = Math.round(message.messagesQueued);
+    }
+    if (message.messagesHandled !== 0n) {
+      obj.messagesHandled = message.messagesHandled.toString();
+    }
+    if (message.messagesRefused !== 0n) {
+      obj.messagesRefused = message.messagesRefused.toString();
+    }
     return obj;
   },
 
@@ -778,6 +872,14 @@ export const AgentStatus: MessageFns<AgentStatus> = {
       ? CircuitStatus.fromPartial(object.circuit)
       : undefined;
     message.concurrencyLimit = object.concurrencyLimit ?? 0;
+    message.messagesInFlight = object.messagesInFlight ?? 0;
+    message.messagesQueued = object.messagesQueued ?? 0;
+    message.messagesHandled = (object.messagesHandled !== undefined && object.messagesHandled !== null)
+      ? BigInt(object.messagesHandled)
+      : 0n;
+    message.messagesRefused = (object.messagesRefused !== undefined && object.messagesRefused !== null)
+      ? BigInt(object.messagesRefused)
+      : 0n;
     return message;
   },
 };

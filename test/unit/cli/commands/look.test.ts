@@ -211,10 +211,10 @@ describe('troupe agents', () => {
   test('lists the agents of all nodes, and says why one failed', async () => {
     const { code, io: printed } = await troupe(await fakeCluster(twoNodes), ['agents'], io());
     expect(printed.lines).toEqual([
-      'ID      KIND  NODE     STATE    CAPABILITIES     IN-FLIGHT  QUEUED  COMPLETED  FAILED  REFUSED  CIRCUIT  AGE',
-      'ai-1    data  node-1   FAILED   data_processing  1          2       30         4       6        OPEN     5s',
-      'data-1  data  node-1   RUNNING  data_processing  1          2       30         4       6        CLOSED   12s',
-      'data-2  data  node-22  UNKNOWN  data_processing  -          -       -          -       -        -        12s',
+      'ID      KIND  NODE     STATE    CAPABILITIES     IN-FLIGHT  QUEUED  COMPLETED  FAILED  REFUSED  MESSAGES  CIRCUIT  AGE',
+      'ai-1    data  node-1   FAILED   data_processing  1          2       30         4       6        17        OPEN     5s',
+      'data-1  data  node-1   RUNNING  data_processing  1          2       30         4       6        17        CLOSED   12s',
+      'data-2  data  node-22  UNKNOWN  data_processing  -          -       -          -       -        -         -        12s',
     ]);
     expect(printed.err).toBe('warning: node node-22 did not answer: cannot connect to node-22\nai-1 failed: no model\n');
     expect(code).toBe(0);
@@ -232,6 +232,7 @@ describe('troupe agents', () => {
         completed: 30,
         failed: 4,
         refused: 6,
+        messagesHandled: 17,
         circuit: 'CLOSED',
         failure: '',
       },
@@ -253,6 +254,10 @@ describe('troupe agents', () => {
       completed: null,
       failed: null,
       refused: null,
+      messagesInFlight: null,
+      messagesQueued: null,
+      messagesHandled: null,
+      messagesRefused: null,
       circuit: null,
       registeredAt: '2026-01-01T11:59:48.000Z',
     });

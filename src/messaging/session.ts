@@ -1,0 +1,362 @@
+import { assertNever } from '../core/assert-never.js';
+import type { Clock } from '../core/clock.js';
+import { invalidArgument, TroupeError } from '../core/errors.js';
+import type { RoutedBatch, RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
+import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
+import type { Credit } from '../gen/troupe/v1/messaging.js';
+import type { ByteStream, ByteStreamListener } from '../rpc/byte-stream.js';
+import { durationFromMs } from '../rpc/codec/time.js';
+import type { Delivery, Recipient } from '../runtime/delivery.js';
+import { messageEnvelope } from './agent-envelopes.js';
+import type { AgentPort } from './agent-port.js';
+import { AttachedAgent, unknownCorrelation } from './attached-agent.js';
+import { Inbox, WINDOW } from './inbox.js';
+import { MAX_CREDIT, MAX_KEPT_BYTES, Outbox } from './outbox.js';
+import type { ProgramPort, ProgramRequestDeps } from './program-port.js';
+import { ProgramRequests } from './program-requests.js';
+import * as refusals from './session-errors.js';
+import { envelopeBytes, frameBytes, type NodeFrame, type ProgramFrame, readFrame } from './session-frames.js';
+import type { SessionOrder } from './session-hello.js';
+import { SessionLine } from './session-line.js';
+import { SessionSubscriptions } from './session-subscriptions.js';
+
+export interface SessionDeps extends ProgramRequestDeps {
+  readonly nodeId: string;
+  readonly clock: Clock;
+  /** Undefined where there are no agents. */
+  readonly agents: AgentPort | undefined;
+  /** Whether this process drains. */
+  readonly isDraining: () => boolean;
+}
+
+export interface SessionIdentity {
+  /** Its agent id, or the name that it was given as a client. */
+  readonly id: string;
+  /** '' where it cannot come back. */
+  readonly token: string;
+}
+
+type SessionState =
+  /** Its stream is there. */
+  | { readonly kind: 'attached'; readonly line: SessionLine }
+  /** Its stream broke: it is waited for. */
+  | { readonly kind: 'detached'; readonly disarm: () => void }
+  | { readonly kind: 'ended' };
+
+/** Broadcasts that may wait for a client. */
+const MAX_WAITING = 1_000;
+/** How long a program that leaves may take to answer what it has. */
+const LEAVE_MS = 300_000;
+
+/**
+ * One attached program, over all of its streams. What goes wrong in what it sends ends it, and nobody else. `onEnded` is called once.
+ */
+export class Session implements ProgramPort, Recipient {
+  readonly id: string;
+  readonly token: string;
+  private state: SessionState;
+  private isOpen = false;
+  /** Its agent is registered. */
+  private isAgent = false;
+  /** The program has ended its side. */
+  private isFinishing = false;
+  private readonly inbox = new Inbox();
+  private readonly outbox: Outbox;
+  private readonly agent: AttachedAgent | undefined;
+  private readonly requests: ProgramRequests;
+  private readonly subscriptions: SessionSubscriptions;
+
+  constructor(
+    { id, token }: SessionIdentity,
+    private readonly order: SessionOrder,
+    private readonly deps: SessionDeps,
+    stream: ByteStream,
+    private readonly onEnded: (session: Session) => void,
+  ) {
+    this.id = id;
+    this.token = token;
+    this.outbox = new Outbox(order.graceMs > 0, order.credit);
+    this.state = { kind: 'attached', line: this.lineOf(stream) };
+    this.requests = new ProgramRequests(this, deps);
+    const { agent: manifest } = order;
+    if (manifest !== undefined) {
+      const { outbox } = this;
+      const { clock } = deps;
+      this.agent = new AttachedAgent({
+        manifest,
+        outbox,
+        clock,
+        wake: () => this.wake(),
+        stopped: () => this.agentStopped(),
+      });
+    }
+    const { agent } = this;
+    this.subscriptions = new SessionSubscriptions((pattern) =>
+      agent === undefined ? deps.messages.subscribe(pattern, this) : agent.subscribe(pattern),
+    );
+  }
+
+  /** The address of its present stream; '' where it has none. */
+  get peer(): string {
+    return this.state.kind === 'attached' ? this.state.line.stream.peer : '';
+  }
+
+  /** Registers it, and welcomes it. @throws what keeps it out; it has ended then. */
+  async open(): Promise<void> {
+    try {
+      if (this.agent !== undefined && this.order.agent !== undefined) {
+        if (this.deps.agents === undefined) throw refusals.noAgentsHere();
+        await this.deps.agents.attach(this.agent.definition, this.order.agent, this.agent.refusal);
+        this.isAgent = true;
+      }
+      if (this.order.topics.length > 0) await this.subscriptions.change(this.order.topics, []);
+    } catch (error) {
+      this.end(error instanceof TroupeError ? error : undefined);
+      throw error;
+    }
+    if (this.state.kind === 'ended') this.leave(0);
+    else if (this.state.kind === 'attached') {
+      this.isOpen = true;
+      this.welcome(this.state.line);
+    } else this.end();
+  }
+
+  /** What comes over `stream` is for this session, as long as it is the session's stream. */
+  listener(stream: ByteStream): ByteStreamListener {
+    const ifMine = (act: (line: SessionLine) => void) => {
+      if (this.state.kind === 'attached' && this.state.line.stream === stream) act(this.state.line);
+    };
+    return {
+      message: (bytes) => ifMine((line) => this.receive(line, bytes)),
+      ended: () => ifMine(() => this.finish()),
+      lost: () => ifMine((line) => this.lost(line)),
+    };
+  }
+
+  /** Goes on over another stream. @throws INVALID_ARGUMENT: the program cannot have received what it says. */
+  resume(stream: ByteStream, received: number, credit: number): void {
+    if (this.state.kind === 'ended') throw refusals.unknownSession();
+    if (!this.outbox.restart(received, credit))
+      throw invalidArgument(
+        'hello.received',
+        'is not what this session can have received: batches that were sent, and not fewer than it acknowledged',
+      );
+    if (this.state.kind === 'attached') this.state.line.end(refusals.takenOver());
+    else this.state.disarm();
+    const line = this.lineOf(stream);
+    this.state = { kind: 'attached', line };
+    this.inbox.restart();
+    this.agent?.back();
+    this.welcome(line);
+    if (this.subscriptions.hasChanged) this.tellSubscriptions();
+  }
+
+  /** Tells the program that this process will end. */
+  drain(): void {
+    if (this.state.kind === 'attached' && this.isOpen) this.state.line.say({ $case: 'drain', value: {} });
+  }
+
+  /** Asks a silent program for a sign of life, and gives up the stream of one that gives none. */
+  probe(askMs: number, endMs: number): void {
+    if (this.state.kind !== 'attached') return;
+    const { line } = this.state;
+    if (line.probe(askMs) < endMs) return;
+    line.end(refusals.silent());
+    this.lost(line);
+  }
+
+  /** Ends it: in order, or with an error that the program sees. */
+  end(error?: TroupeError): void {
+    const { state } = this;
+    if (state.kind === 'ended') return;
+    this.state = { kind: 'ended' };
+    if (state.kind === 'attached') state.line.end(error);
+    else state.disarm();
+    this.requests.close(new TroupeError('CANCELLED', 'CANCELLED', 'the program has gone'));
+    this.subscriptions.close();
+    this.leave(0);
+    this.onEnded(this);
+  }
+
+  send(envelope: Partial<RoutedEnvelope>): void {
+    if (this.state.kind === 'ended') return;
+    if (this.outbox.push(envelopeBytes(envelope)) === undefined) this.end(refusals.slowConsumer());
+    else this.wake();
+  }
+
+  settled(): void {
+    if (this.isFinishing) this.wake();
+  }
+
+  /** A broadcast for a client. */
+  offer(delivery: Delivery): undefined | TroupeError {
+    if (this.state.kind === 'ended') return refusals.gone(this.id);
+    const bytes = messageEnvelope(delivery, 0, 0);
+    const isFull = this.outbox.waitingEnvelopes >= MAX_WAITING || this.outbox.heldBytes + bytes.length > MAX_KEPT_BYTES;
+    if (isFull || this.outbox.push(bytes) === undefined) return refusals.full(this.id);
+    this.wake();
+    return undefined;
+  }
+
+  private lineOf(stream: ByteStream): SessionLine {
+    const source = {
+      next: () => (this.isOpen ? (this.creditFrame() ?? this.outbox.next()) : undefined),
+      idle: () => this.idle(),
+      overflow: () => this.end(refusals.slowConsumer()),
+    };
+    return new SessionLine(stream, source, this.deps.clock);
+  }
+
+  private wake(): void {
+    if (this.state.kind === 'attached') this.state.line.wake();
+  }
+
+  private welcome(line: SessionLine): void {
+    line.say({
+      $case: 'welcome',
+      value: {
+        id: this.id,
+        nodeId: this.deps.nodeId,
+        resumeToken: this.token,
+        received: BigInt(this.inbox.received),
+        credit: WINDOW,
+        grace: durationFromMs(this.order.graceMs),
+      },
+    });
+    if (this.deps.isDraining()) this.drain();
+  }
+
+  private receive(line: SessionLine, bytes: Buffer): void {
+    line.heard();
+    try {
+      this.frame(line, readFrame(bytes), bytes.length);
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      this.end(error);
+    }
+  }
+
+  /** @throws TroupeError: what the program must not send. */
+  private frame(line: SessionLine, frame: ProgramFrame, bytes: number): void {
+    switch (frame.$case) {
+      case 'hello':
+        throw refusals.secondHello();
+      case 'batch':
+        this.batch(frame.value, bytes);
+        break;
+      case 'credit':
+        this.credit(frame.value);
+        break;
+      case 'ping':
+        line.say({ $case: 'pong', value: { id: frame.value.id } });
+        break;
+      case 'pong':
+        break;
+      case 'drain':
+        this.leave(LEAVE_MS);
+        break;
+      case 'subscriptions':
+        this.subscriptions.hasChanged = true;
+        this.subscriptions.change(frame.value.subscribe, frame.value.unsubscribe).then(
+          () => this.tellSubscriptions(),
+          (error) => this.end(error),
+        );
+        break;
+      default:
+        assertNever(frame);
+    }
+  }
+
+  private batch({ envelopes, sequence }: RoutedBatch, bytes: number): void {
+    const isNew = this.inbox.accept(Number(sequence), envelopes.length, bytes);
+    if (isNew) for (const envelope of envelopes) this.envelope(envelope);
+    this.wake();
+  }
+
+  private envelope(envelope: RoutedEnvelope): void {
+    // One before it may have ended the session.
+    if (this.state.kind === 'ended') return;
+    if (envelope.from !== '' && envelope.from !== this.id) throw refusals.forgedSender(envelope.from, this.id);
+    if (envelope.correlationId > MAX_CORRELATION_ID) throw invalidArgument('correlation_id', 'must be at most 2^53 - 1');
+    switch (envelope.kind) {
+      case EnvelopeKind.ENVELOPE_KIND_SEND:
+      case EnvelopeKind.ENVELOPE_KIND_REQUEST:
+      case EnvelopeKind.ENVELOPE_KIND_TASK:
+      case EnvelopeKind.ENVELOPE_KIND_CANCEL:
+      case EnvelopeKind.ENVELOPE_KIND_DEMAND:
+        this.requests.receive(envelope);
+        return;
+      case EnvelopeKind.ENVELOPE_KIND_RESPONSE:
+      case EnvelopeKind.ENVELOPE_KIND_ERROR:
+      case EnvelopeKind.ENVELOPE_KIND_ACK:
+      case EnvelopeKind.ENVELOPE_KIND_RESULT:
+      case EnvelopeKind.ENVELOPE_KIND_CHUNK:
+      case EnvelopeKind.ENVELOPE_KIND_PROGRESS:
+        if (this.agent === undefined) throw unknownCorrelation(envelope.correlationId);
+        this.agent.receive(envelope);
+        return;
+      default:
+        throw invalidArgument('kind', 'is not a kind of envelope that this version knows');
+    }
+  }
+
+  private credit({ envelopes, received }: Credit): void {
+    if (envelopes === 0 && received === 0n) throw refusals.wrongCredit('gives nothing');
+    if (!this.outbox.addCredit(envelopes)) throw refusals.wrongCredit(`is more than ${MAX_CREDIT} together`);
+    if (!this.outbox.acknowledge(Number(received))) throw refusals.wrongCredit('acknowledges a batch that was not sent');
+    this.wake();
+  }
+
+  private creditFrame(): Buffer | undefined {
+    const credit = this.inbox.takeCredit();
+    if (credit === undefined) return undefined;
+    const { envelopes, received } = credit;
+    return frameBytes({ $case: 'credit', value: { envelopes, received: BigInt(received) } });
+  }
+
+  private tellSubscriptions(): void {
+    if (this.state.kind !== 'attached') return;
+    const frame: NodeFrame = { $case: 'subscriptions', value: { topics: this.subscriptions.topics } };
+    this.state.line.say(frame);
+  }
+
+  /** The program has ended its side: it gets what it waits for, and nothing new. */
+  private finish(): void {
+    this.isFinishing = true;
+    this.subscriptions.close();
+    this.leave(0);
+    this.wake();
+  }
+
+  /** Nothing waits to be written. */
+  private idle(): void {
+    if (this.isFinishing && this.requests.size === 0 && this.outbox.isEmpty) this.end();
+  }
+
+  private lost(line: SessionLine): void {
+    line.lost();
+    const { graceMs } = this.order;
+    if (!this.isOpen || this.isFinishing || graceMs === 0) this.end();
+    else {
+      this.agent?.away();
+      this.state = { kind: 'detached', disarm: this.deps.clock.after(graceMs, () => this.end()) };
+    }
+  }
+
+  /** Takes the agent out of the cluster; what it has may be answered for `graceMs`. */
+  private leave(graceMs: number): void {
+    const { agent } = this;
+    if (agent === undefined) return;
+    agent.leave();
+    // The id may be that of somebody else.
+    if (this.isAgent) void this.deps.agents?.detach(this.id, graceMs).finally(() => agent.end());
+  }
+
+  /** Somebody has stopped the agent: by hand, or because its id was taken by another while the node had no lease. */
+  private agentStopped(): void {
+    if (this.agent?.isLeaving === true || this.deps.isDraining()) return;
+    this.end(refusals.undeployed(this.id));
+  }
+}
+
+const MAX_CORRELATION_ID = BigInt(Number.MAX_SAFE_INTEGER);
