@@ -168,7 +168,9 @@ describe(`the codec of envelopes (seed ${testSeed})`, () => {
           bytes.fill(0);
           expect(plain(read.decode())).toEqual(plain(expected));
           // As it goes on to another node.
-          if (read.length > 0) expect(bodyOf(written({ ...out, content: read }))).toEqual(bodyOf(written(out)));
+          const onward = Envelope.decode(bodyOf(written({ ...out, content: read })));
+          expect({ ...onward, payload: undefined }).toEqual({ ...Envelope.decode(bodyOf(written(out))), payload: undefined });
+          if (read.length > 0) expect(onward.payload).toEqual(Envelope.decode(bodyOf(written(out))).payload);
         }
       }),
       { seed: testSeed, numRuns: 300 },
