@@ -48,6 +48,14 @@ const CASES = [
     }),
   },
   {
+    name: 'troupe-connect',
+    peer: async (host) => ({
+      role: 'troupe-connect',
+      options: { registry: await host.registry(), router: await host.router() },
+      requests: true,
+    }),
+  },
+  {
     name: 'moleculer-tcp',
     peer: () => ({ role: 'moleculer', link: tcpLink, requests: true, broadcasts: true }),
   },
@@ -85,7 +93,13 @@ export async function run({ rounds, seconds, warmUpSeconds, inFlight, cases: nam
   };
   let nats;
   let registry;
+  let router;
   const host = {
+    router: async () => {
+      const params = { id: 'bench-router', registry: await host.registry(), agents: [] };
+      router ??= start(new URL('./roles/node.mjs', import.meta.url), params);
+      return (await router).info.address;
+    },
     registry: () => {
       registry ??= start(new URL('./roles/registry.mjs', import.meta.url), {}).then(({ info }) => info.address);
       return registry;

@@ -9,6 +9,22 @@ function offersKind(node: Instance, kind: string): boolean {
 }
 
 /**
+ * The node for a program: of those that are UP, the one with the fewest agents for its weight; then the first by id. `placed`: agents that it is to
+ * get and that the catalog does not show yet. @throws UNAVAILABLE / NO_HEALTHY_NODE.
+ */
+export function nodeForProgram(catalog: Catalog<Target>, placed: (nodeId: string) => number): Instance {
+  const load = (node: Instance) => (catalog.agentsOn(node.id) + placed(node.id)) / node.weight;
+  const best = [...catalog.ofService(NODE_SERVICE)]
+    .map(({ instance }) => instance)
+    .filter(({ status }) => status === 'up')
+    .sort((a, b) => load(a) - load(b) || (a.id < b.id ? -1 : 1))[0];
+  if (best !== undefined) return best;
+  throw new TroupeError('UNAVAILABLE', 'NO_HEALTHY_NODE', 'no node is UP that could take the program; try again', {
+    retryAfterMs: 1_000,
+  });
+}
+
+/**
  * The node for a new agent: of those that are UP and have its kind, the one with the fewest agents for its weight; of several,
  * the one with the fewest agents of the same kind, so that one crash does not take all of them; then the first by id.
  * @throws NOT_FOUND / UNKNOWN_KIND, UNAVAILABLE / NO_HEALTHY_NODE.

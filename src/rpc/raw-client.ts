@@ -22,6 +22,25 @@ export interface RawCall {
   cancel(): void;
 }
 
+/** What comes over a stream that this end has opened. */
+export interface DuplexListener {
+  message(bytes: Buffer): void;
+  /** The stream is over; `error`: how it ended, undefined in order. Once. */
+  over(error: TroupeError | undefined): void;
+}
+
+/** This end of a stream both ways. */
+export interface Duplex {
+  /** `written`: it is on its way, and the next may follow. */
+  write(bytes: Buffer, written?: () => void): void;
+  /** Ends this side in order. */
+  end(): void;
+  cancel(): void;
+  /** Nothing is read until `resume`. */
+  pause(): void;
+  resume(): void;
+}
+
 type GrpcCall = ReturnType<Channel['createCall']>;
 
 /** A call that is under way. */
@@ -61,6 +80,30 @@ export class RawClient {
     return { response, cancel: () => cancel(call) };
   }
 
+  duplex(path: string, listener: DuplexListener): Duplex {
+    const { call, metadata, ended } = begin(path, this.channels.lease(), { deadlineMs: Number.POSITIVE_INFINITY });
+    const reading = new PausableReads(() => call.startRead());
+    call.start(metadata, {
+      onReceiveMetadata: () => undefined,
+      onReceiveMessage: (message: Buffer) => {
+        listener.message(message);
+        reading.next();
+      },
+      onReceiveStatus: (end) => {
+        ended(end);
+        listener.over(end.code === status.OK ? undefined : fromServiceError(end));
+      },
+    });
+    reading.next();
+    return {
+      write: (bytes, written = () => undefined) => call.sendMessageWithContext({ callback: written }, bytes),
+      end: () => call.halfClose(),
+      cancel: () => cancel(call),
+      pause: () => reading.pause(),
+      resume: () => reading.resume(),
+    };
+  }
+
   /** Ends the call when the iteration is left early or `signal` aborts. @throws TroupeError */
   async *serverStream(
     path: string,
@@ -88,6 +131,30 @@ export class RawClient {
       signal?.removeEventListener('abort', onAbort);
       if (!incoming.hasEnded) cancel(call);
     }
+  }
+}
+
+/** Asks for one message after the other, unless it is paused. */
+class PausableReads {
+  private isPaused = false;
+  private isDue = false;
+
+  constructor(private readonly read: () => void) {}
+
+  next(): void {
+    if (this.isPaused) this.isDue = true;
+    else this.read();
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    if (!this.isDue) return;
+    this.isDue = false;
+    this.read();
   }
 }
 

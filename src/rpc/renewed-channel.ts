@@ -30,7 +30,11 @@ export class RenewedChannel implements ChannelSource {
   private readonly old = new Set<Generation>();
   private isClosed = false;
 
-  constructor(private readonly open: () => Channel) {}
+  /** `ofStreams`: calls go on for long, and many may be reset at once: those under way count as well. */
+  constructor(
+    private readonly open: () => Channel,
+    private readonly ofStreams = false,
+  ) {}
 
   /** Where the next call goes. */
   get channel(): Channel {
@@ -52,6 +56,12 @@ export class RenewedChannel implements ChannelSource {
   }
 
   private generation(): Generation {
+    const { current } = this;
+    if (this.ofStreams && current !== undefined && current.active + current.resets >= MAX_RESETS) {
+      this.current = undefined;
+      if (current.active > 0) this.old.add(current);
+      else current.channel.close();
+    }
     this.current ??= { channel: this.open(), active: 0, resets: 0 };
     return this.current;
   }

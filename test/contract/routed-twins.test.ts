@@ -168,7 +168,9 @@ const anEnvelope = fc.record({
   task: maybe(aTask),
   attempt: number,
   result: maybe(aResult),
-  receipts: maybe(fc.record({ delivered: fc.array(text, { maxLength: 3 }), refused: fc.array(text, { maxLength: 3 }) })),
+  receipts: maybe(
+    fc.record({ delivered: fc.array(text, { maxLength: 3 }), refused: fc.array(text, { maxLength: 3 }), list: number }),
+  ),
   streaming: fc.boolean(),
   demand: number,
   waitForRoom: fc.boolean(),

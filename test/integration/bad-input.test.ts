@@ -13,11 +13,9 @@ import { eventually } from '../support/eventually.js';
 import { client, isAlive, type Role, startGateway, startNode, startRegistry } from '../support/roles.js';
 
 /** Every rpc, with the role that serves it. */
-const METHODS = [TasksDefinition, MessagingDefinition, NodeDefinition, RegistryDefinition]
-  .flatMap(({ fullName, methods }) =>
-    Object.values(methods).map(({ name }) => ({ service: fullName, path: `/${fullName}/${name}` })),
-  )
-  .filter(({ path }) => path !== '/troupe.v1.Messaging/Connect');
+const METHODS = [TasksDefinition, MessagingDefinition, NodeDefinition, RegistryDefinition].flatMap(({ fullName, methods }) =>
+  Object.values(methods).map(({ name }) => ({ service: fullName, path: `/${fullName}/${name}` })),
+);
 
 let roles: { readonly registry: Role; readonly node: Role; readonly gateway: Role };
 let troupe: TroupeClient;

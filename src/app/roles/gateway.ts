@@ -1,8 +1,10 @@
 import { GATEWAY_SERVICE } from '../../core/instance.js';
 import { nodeForward } from '../../gateway/node-forward.js';
+import { ProgramForward } from '../../gateway/program-forward.js';
 import { registryForward } from '../../gateway/registry-forward.js';
 import { NodeDefinition } from '../../gen/troupe/v1/node.js';
 import { RegistryDefinition } from '../../gen/troupe/v1/registry.js';
+import { nodeOfToken } from '../../messaging/sessions.js';
 import type { GatewayConfig } from '../config.js';
 import { Member } from '../member.js';
 import { type RunningRole, serve } from '../role.js';
@@ -19,7 +21,8 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
     throw error;
   });
   const membership = member.membership({ service: GATEWAY_SERVICE, status: 'up', capabilities: [], weight: 1 }, port);
-  member.mountServices(membership, { agents: undefined });
+  const programs = new ProgramForward({ id: config.id, view, clock: member.clock, nodeOfToken });
+  member.mountServices(membership, { agents: undefined, passOn: programs.passOn });
   const { channels, clock, startedAtMs, version, routes } = member;
   server.mount(NodeDefinition, nodeForward({ view, membership, routes, channels, clock, startedAtMs, version }));
   server.mount(RegistryDefinition, registryForward(member.registry, clock));
@@ -39,6 +42,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
       await membership.release();
       health.close();
       member.programs?.close();
+      programs.close();
       await member.messaging.end();
       await server.shutdown(SHUTDOWN_GRACE_MS);
     },
