@@ -2,8 +2,8 @@
 // stream ends at a node that routes them; the agent is at another.
 import grpc from '@grpc/grpc-js';
 import { defineAgent, startNode } from 'troupe';
-import { ConnectRequest, ConnectResponse } from '../../dist/src/gen/troupe/v1/messaging.js';
 import { EnvelopeKind } from '../../dist/src/gen/troupe/v1/envelope.js';
+import { ConnectRequest, ConnectResponse } from '../../dist/src/gen/troupe/v1/messaging.js';
 import { lengthError } from '../lib/batched-frames.mjs';
 import { serveParts } from '../lib/parts.mjs';
 
