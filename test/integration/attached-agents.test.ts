@@ -137,13 +137,13 @@ describe.each(['node', 'gateway'] as const)('attached to a %s,', (where) => {
     });
 
     it('gets what is broadcast to its topics, and changes them', async () => {
-      const { program, id } = await attached({ topics: ['news.*'], concurrency: 10 });
-      expect([...(await troupe.broadcast('news.world', 'first'))]).toEqual([[id, true]]);
-      expect(await program.envelope(KIND.send)).toMatchObject({ topic: 'news.world' });
-      program.send({ $case: 'subscriptions', value: { subscribe: ['sports'], unsubscribe: ['news.*'] } });
-      expect((await program.frame('subscriptions')).value.topics).toEqual(['sports']);
-      expect([...(await troupe.broadcast('sports', 'second'))]).toEqual([[id, true]]);
-      expect([...(await troupe.broadcast('news.world', 'third'))]).toEqual([]);
+      const { program, id } = await attached({ topics: [`${where}.news.*`], concurrency: 10 });
+      expect([...(await troupe.broadcast(`${where}.news.world`, 'first'))]).toEqual([[id, true]]);
+      expect(await program.envelope(KIND.send)).toMatchObject({ topic: `${where}.news.world` });
+      program.send({ $case: 'subscriptions', value: { subscribe: [`${where}.sports`], unsubscribe: [`${where}.news.*`] } });
+      expect((await program.frame('subscriptions')).value.topics).toEqual([`${where}.sports`]);
+      expect([...(await troupe.broadcast(`${where}.sports`, 'second'))]).toEqual([[id, true]]);
+      expect([...(await troupe.broadcast(`${where}.news.world`, 'third'))]).toEqual([]);
     });
 
     it('that drains gets nothing new, answers what it has, and is gone', async () => {
