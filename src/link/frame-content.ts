@@ -33,7 +33,11 @@ export class FrameContent implements Content {
       }
       // Whatever is longer, or has more fields, takes the long way.
       if (length < 0x4000 && from + length === end) {
-        if (tag === DATA) return { kind: 'data', data: this.isOwn || mayKeep(frame, length) ? frame.subarray(from, end) : copy(frame, from, end) };
+        if (tag === DATA)
+          return {
+            kind: 'data',
+            data: this.isOwn || mayKeep(frame, length) ? frame.subarray(from, end) : copy(frame, from, end),
+          };
         const text = shortAscii(frame, from, end);
         if (text !== undefined) return { kind: 'text', text };
       }
