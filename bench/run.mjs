@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { say } from './lib/report.mjs';
 
-const BENCHES = ['tasks', 'messaging', 'pick', 'routing', 'view', 'heartbeats'];
+const BENCHES = ['tasks', 'messaging', 'pick', 'routing', 'view', 'heartbeats', 'attached'];
 
 const HELP = `Usage: node bench/run.mjs [bench ...] [options]
 
@@ -18,6 +18,7 @@ Benches: ${BENCHES.join(', ')}; all of them when none is named. Needs a build (m
   --nodes <n>       heartbeats: simulated nodes (1000)
   --agents <n>      heartbeats: agents on each (100)
   --steady <n>      heartbeats: seconds of each steady state (30)
+  --programs <n>    attached: programs on one node (5000)
 `;
 
 const { values, positionals } = parseArgs({
@@ -34,6 +35,7 @@ const { values, positionals } = parseArgs({
     nodes: { type: 'string' },
     agents: { type: 'string' },
     steady: { type: 'string' },
+    programs: { type: 'string' },
   },
 });
 
@@ -59,6 +61,7 @@ if (values.help) {
     nodes: number('nodes', 1000, 50),
     agents: number('agents', 100, 20),
     steadySeconds: number('steady', 30, 5),
+    programs: number('programs', 5_000, 500),
     quick: values.quick,
   };
   for (const name of positionals.length > 0 ? positionals : BENCHES) {

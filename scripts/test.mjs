@@ -1,5 +1,6 @@
 // Runs jest with an etcd: TROUPE_ETCD, or what install-etcd.mjs finds or gets; and with a grpcurl where one could be had:
-// TROUPE_GRPCURL, or what install-grpcurl.mjs finds or gets (tests of the command use `buf curl` beside it, or alone).
+// TROUPE_GRPCURL, or what install-grpcurl.mjs finds or gets (tests of the command use `buf curl` beside it, or alone); and with
+// what the examples in Python need, where install-python.mjs can get that (their tests are skipped where not).
 // Arguments go to jest.
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -10,7 +11,13 @@ const etcd = process.env.TROUPE_ETCD || installed('install-etcd.mjs');
 if (etcd === undefined) process.exitCode = 1;
 else {
   const grpcurl = process.env.TROUPE_GRPCURL || (runsCommand() ? installed('install-grpcurl.mjs') : undefined);
-  runJest({ ...process.env, TROUPE_ETCD: etcd, ...(grpcurl === undefined ? {} : { TROUPE_GRPCURL: grpcurl }) });
+  const python = process.env.TROUPE_PYTHON_EXAMPLES || (runsCommand() ? installed('install-python.mjs') : undefined);
+  runJest({
+    ...process.env,
+    TROUPE_ETCD: etcd,
+    ...(grpcurl === undefined ? {} : { TROUPE_GRPCURL: grpcurl }),
+    ...(python === undefined ? {} : { TROUPE_PYTHON_EXAMPLES: python }),
+  });
 }
 
 function runJest(env) {

@@ -5,6 +5,8 @@ export type { AgentManifest, ManifestInput } from './agent/manifest.js';
 export type { MessageOptions, Reply, RequestOptions, SendOptions } from './agent/messages.js';
 export { type StartedNode, type StartNodeOptions, startNode } from './app/start-node.js';
 export type { StrategyName } from './balancer/strategies.js';
+export type { AttachedContext, AttachedMessenger, AttachedTaskContext, AttachOptions } from './client/attach-options.js';
+export type { AttachedAgent } from './client/attached-agent.js';
 export { type ConnectOptions, connect, type ListOptions, type TroupeClient } from './client/client.js';
 export type {
   BroadcastOptions,

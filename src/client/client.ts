@@ -3,6 +3,7 @@ import type { Channel } from '@grpc/grpc-js';
 import type { Client } from 'nice-grpc';
 import { checkManifest, type ManifestInput } from '../agent/manifest.js';
 import type { Reply, RequestOptions } from '../agent/messages.js';
+import { systemClock } from '../core/clock.js';
 import { abortError, TroupeError } from '../core/errors.js';
 import { newId, type TaskId } from '../core/ids.js';
 import type { PayloadInput } from '../core/payload.js';
@@ -19,6 +20,8 @@ import { durationFromMs } from '../rpc/codec/time.js';
 import { encodeMessage } from '../rpc/encode.js';
 import { RawClient } from '../rpc/raw-client.js';
 import { RenewedChannel } from '../rpc/renewed-channel.js';
+import type { AttachOptions } from './attach-options.js';
+import { AttachedAgent } from './attached-agent.js';
 import { callOptions, DEADLINE_GRACE_MS, DEFAULT_TIMEOUT_MS, PAGE_SIZE } from './call-options.js';
 import { cancellable, MessageCalls } from './message-calls.js';
 import type {
@@ -130,6 +133,20 @@ export class TroupeClient {
       idempotent,
       signal,
     });
+  }
+
+  /**
+   * Makes this process an agent of the cluster: `run` gets tasks, `receive` messages, for as long as its connection lives. Where that breaks it is made
+   * again, and nothing that was acknowledged is lost within the grace time.
+   * @throws ALREADY_EXISTS (the id is taken), INVALID_ARGUMENT, UNAVAILABLE.
+   */
+  async attachAgent(options: AttachOptions): Promise<AttachedAgent> {
+    await this.ready();
+    const agent = new AttachedAgent(options, { raw: this.raw, clock: systemClock, random: systemRandom });
+    const onClosing = () => void agent.close(0);
+    this.closing.signal.addEventListener('abort', onClosing, { once: true });
+    void agent.closed.catch(() => undefined).finally(() => this.closing.signal.removeEventListener('abort', onClosing));
+    return agent.attach();
   }
 
   /** Sends a message to an agent: true when its mailbox has it. @throws as Messenger.send. */

@@ -4,7 +4,7 @@ import { varintSize, writeVarint } from './varint.js';
 /** Of one frame of small envelopes: with more, both ends take turns instead of overlapping. */
 const FRAME_BYTES = 24 * 1024;
 /** Of one frame of larger envelopes. */
-const LARGE_FRAME_BYTES = 128 * 1024;
+const LARGE_FRAME_BYTES = 64 * 1024;
 /** Envelopes that are larger on average make larger frames. */
 const SMALL_ENVELOPE_BYTES = 1024;
 /** What is larger goes in parts, and others go between them. */

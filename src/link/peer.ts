@@ -37,6 +37,8 @@ export interface PeerDeps {
 
 /** What may wait for a peer that does not read. */
 const QUEUE_BYTES = 8 * 1024 * 1024;
+/** Answers included: with the window of a session, 16 MiB at most. */
+const ANSWERS_BYTES = 12 * 1024 * 1024;
 /** Results that may wait for a peer that does not read: each was asked for, and none can be asked for again. */
 const OUTCOME_BYTES = 64 * 1024 * 1024;
 /** A process that does not answer within this is not there for now. */
@@ -280,7 +282,7 @@ export class Peer implements SessionHandlers {
 
   /** Answers are bounded by what was asked, but not by somebody who does not read. */
   private mayAnswer(): boolean {
-    return this.state.kind !== 'closed' && this.queue.bytes < 2 * QUEUE_BYTES;
+    return this.state.kind !== 'closed' && this.queue.bytes < ANSWERS_BYTES;
   }
 
   private dial(): void {

@@ -5,10 +5,10 @@ import { TroupeError } from '../core/errors.js';
 import type { RoutedTask } from '../gen/troupe/internal/v1/routed.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import { Priority } from '../gen/troupe/v1/task.js';
+import { envelopeBytes } from '../link/session-frames.js';
 import { encodePayload } from '../rpc/codec/payload.js';
 import { MAX_MESSAGE_BYTES } from '../rpc/server.js';
 import { Delivery } from '../runtime/delivery.js';
-import { envelopeBytes } from './session-frames.js';
 
 /** What a frame needs beside its one envelope. */
 const FRAME_BYTES = 64;

@@ -3,18 +3,17 @@ import { type AgentDefinition, type AnyAgentDefinition, defineAgent } from '../a
 import type { AgentManifest } from '../agent/manifest.js';
 import type { AgentMessage, Subscription } from '../agent/messages.js';
 import type { Clock } from '../core/clock.js';
-import { messageOf, TroupeError } from '../core/errors.js';
-import { EMPTY_PAYLOAD, type PayloadInput, TaggedPayload } from '../core/payload.js';
+import { TroupeError } from '../core/errors.js';
+import type { PayloadInput, TaggedPayload } from '../core/payload.js';
 import type { RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
-import { decodePayload } from '../rpc/codec/payload.js';
-import { fromStatusMessage } from '../rpc/status.js';
+import type { Outbox, Sending } from '../link/outbox.js';
+import { envelopeBytes } from '../link/session-frames.js';
 import { Delivery } from '../runtime/delivery.js';
 import { NotBegun, notStarted } from '../runtime/refusals.js';
 import { TurnContext } from '../runtime/turn.js';
+import { answer, errorOf, partOf, unknownCorrelation } from './agent-answers.js';
 import { messageEnvelope, taskEnvelope } from './agent-envelopes.js';
-import type { Outbox, Sending } from './outbox.js';
-import { envelopeBytes } from './session-frames.js';
 import { ATTACHED_KIND } from './session-hello.js';
 
 /** Something that a program has been given, and that it is to answer. */
@@ -280,53 +279,10 @@ export class AttachedAgent {
   }
 }
 
-function answer(bytes: Buffer, resolve: (answer: PayloadInput) => void, reject: (error: unknown) => void): void {
-  try {
-    resolve(tagged(bytes));
-  } catch (error) {
-    reject(malformed(error));
-  }
-}
-
-function partOf(bytes: Buffer): TaggedPayload | TroupeError {
-  try {
-    return tagged(bytes);
-  } catch (error) {
-    return malformed(error);
-  }
-}
-
-function malformed(error: unknown): TroupeError {
-  return new TroupeError('INTERNAL', 'MALFORMED_ANSWER', `what the agent answered cannot be read: ${messageOf(error)}`);
-}
-
-/** @throws INVALID_ARGUMENT */
-function tagged(bytes: Buffer): TaggedPayload {
-  return new TaggedPayload(bytes.length === 0 ? EMPTY_PAYLOAD : decodePayload(bytes));
-}
-
-function errorOf({ error }: RoutedEnvelope): TroupeError {
-  if (error === undefined || error.code === 0)
-    return new TroupeError('UNKNOWN', 'AGENT_ERROR', error?.message || 'the agent failed, and did not say why');
-  try {
-    return fromStatusMessage(error);
-  } catch {
-    return new TroupeError('UNKNOWN', 'AGENT_ERROR', error.message);
-  }
-}
-
 function leaving(id: string): TroupeError {
   return new NotBegun('UNAVAILABLE', 'AGENT_LEAVING', `agent "${id}" leaves and takes nothing new`, id);
 }
 
 function late(): TroupeError {
   return new TroupeError('DEADLINE_EXCEEDED', 'DEADLINE_EXCEEDED', 'the deadline passed');
-}
-
-export function unknownCorrelation(id: bigint): TroupeError {
-  return new TroupeError(
-    'INVALID_ARGUMENT',
-    'UNKNOWN_CORRELATION_ID',
-    `correlation_id: nothing was given to this program under ${id}; answer under the id that came`,
-  );
 }

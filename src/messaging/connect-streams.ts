@@ -2,10 +2,10 @@ import type { handleBidiStreamingCall } from '@grpc/grpc-js';
 import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
 import type { Hello } from '../gen/troupe/v1/messaging.js';
+import { readFrame } from '../link/session-frames.js';
 import { type ByteStreamListener, ServerByteStream } from '../rpc/byte-stream.js';
 import type { Logger } from '../telemetry/logger.js';
 import * as refusals from './session-errors.js';
-import { readFrame } from './session-frames.js';
 import type { Sessions } from './sessions.js';
 
 export interface ConnectDeps {

@@ -1,5 +1,5 @@
 import { TroupeError } from '../core/errors.js';
-import { MAX_HELD_BYTES } from './outbox.js';
+import { MAX_HELD_BYTES } from '../link/outbox.js';
 
 export function noHello(): TroupeError {
   return new TroupeError('FAILED_PRECONDITION', 'NO_HELLO', 'the first frame must be hello');

@@ -4,8 +4,8 @@ import { idViolation } from '../core/ids.js';
 import { type Random, randomName } from '../core/random.js';
 import { patternViolation } from '../core/topic.js';
 import type { Hello } from '../gen/troupe/v1/messaging.js';
+import { MAX_CREDIT } from '../link/outbox.js';
 import { msFromDuration } from '../rpc/codec/time.js';
-import { MAX_CREDIT } from './outbox.js';
 
 /** What a program that attaches asks for, checked, and with its defaults filled in. */
 export interface SessionOrder {

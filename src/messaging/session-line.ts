@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import type { TroupeError } from '../core/errors.js';
+import { frameBytes, type NodeFrame } from '../link/session-frames.js';
 import type { ByteStream } from '../rpc/byte-stream.js';
-import { frameBytes, type NodeFrame } from './session-frames.js';
 
 /** Frames other than batches that may wait for a program that does not read. */
 const MAX_CONTROL = 1_000;

@@ -1,24 +1,23 @@
 import { assertNever } from '../core/assert-never.js';
 import type { Clock } from '../core/clock.js';
 import { invalidArgument, TroupeError } from '../core/errors.js';
-import type { RoutedBatch, RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
-import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
-import type { Credit } from '../gen/troupe/v1/messaging.js';
+import type { RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
+import { WINDOW } from '../link/inbox.js';
+import { MAX_KEPT_BYTES, Outbox } from '../link/outbox.js';
+import { envelopeBytes, type NodeFrame, type ProgramFrame, readFrame } from '../link/session-frames.js';
 import type { ByteStream, ByteStreamListener } from '../rpc/byte-stream.js';
 import { durationFromMs } from '../rpc/codec/time.js';
 import type { Delivery, Recipient } from '../runtime/delivery.js';
 import { messageEnvelope } from './agent-envelopes.js';
 import type { AgentPort } from './agent-port.js';
-import { AttachedAgent, unknownCorrelation } from './attached-agent.js';
-import { Inbox, WINDOW } from './inbox.js';
-import { MAX_CREDIT, MAX_KEPT_BYTES, Outbox } from './outbox.js';
+import { AttachedAgent } from './attached-agent.js';
 import type { ProgramPort, ProgramRequestDeps } from './program-port.js';
 import { ProgramRequests } from './program-requests.js';
 import * as refusals from './session-errors.js';
-import { envelopeBytes, frameBytes, type NodeFrame, type ProgramFrame, readFrame } from './session-frames.js';
 import type { SessionOrder } from './session-hello.js';
 import { SessionLine } from './session-line.js';
 import { SessionSubscriptions } from './session-subscriptions.js';
+import { SessionTraffic } from './session-traffic.js';
 
 export interface SessionDeps extends ProgramRequestDeps {
   readonly nodeId: string;
@@ -60,8 +59,8 @@ export class Session implements ProgramPort, Recipient {
   private isAgent = false;
   /** The program has ended its side. */
   private isFinishing = false;
-  private readonly inbox = new Inbox();
   private readonly outbox: Outbox;
+  private readonly traffic: SessionTraffic;
   private readonly agent: AttachedAgent | undefined;
   private readonly requests: ProgramRequests;
   private readonly subscriptions: SessionSubscriptions;
@@ -91,6 +90,13 @@ export class Session implements ProgramPort, Recipient {
       });
     }
     const { agent } = this;
+    this.traffic = new SessionTraffic({
+      id,
+      outbox: this.outbox,
+      requests: this.requests,
+      agent,
+      isOver: () => this.state.kind === 'ended',
+    });
     this.subscriptions = new SessionSubscriptions((pattern) =>
       agent === undefined ? deps.messages.subscribe(pattern, this) : agent.subscribe(pattern),
     );
@@ -136,7 +142,7 @@ export class Session implements ProgramPort, Recipient {
   /** Goes on over another stream. @throws INVALID_ARGUMENT: the program cannot have received what it says. */
   resume(stream: ByteStream, received: number, credit: number): void {
     if (this.state.kind === 'ended') throw refusals.unknownSession();
-    if (!this.outbox.restart(received, credit))
+    if (!this.traffic.restart(received, credit))
       throw invalidArgument(
         'hello.received',
         'is not what this session can have received: batches that were sent, and not fewer than it acknowledged',
@@ -145,7 +151,6 @@ export class Session implements ProgramPort, Recipient {
     else this.state.disarm();
     const line = this.lineOf(stream);
     this.state = { kind: 'attached', line };
-    this.inbox.restart();
     this.agent?.back();
     this.welcome(line);
     if (this.subscriptions.hasChanged) this.tellSubscriptions();
@@ -200,7 +205,7 @@ export class Session implements ProgramPort, Recipient {
 
   private lineOf(stream: ByteStream): SessionLine {
     const source = {
-      next: () => (this.isOpen ? (this.creditFrame() ?? this.outbox.next()) : undefined),
+      next: () => (this.isOpen ? this.traffic.next() : undefined),
       idle: () => this.idle(),
       overflow: () => this.end(refusals.slowConsumer()),
     };
@@ -218,7 +223,7 @@ export class Session implements ProgramPort, Recipient {
         id: this.id,
         nodeId: this.deps.nodeId,
         resumeToken: this.token,
-        received: BigInt(this.inbox.received),
+        received: BigInt(this.traffic.received),
         credit: WINDOW,
         grace: durationFromMs(this.order.graceMs),
       },
@@ -242,10 +247,12 @@ export class Session implements ProgramPort, Recipient {
       case 'hello':
         throw refusals.secondHello();
       case 'batch':
-        this.batch(frame.value, bytes);
+        this.traffic.batch(frame.value, bytes);
+        this.wake();
         break;
       case 'credit':
-        this.credit(frame.value);
+        this.traffic.credit(frame.value);
+        this.wake();
         break;
       case 'ping':
         line.say({ $case: 'pong', value: { id: frame.value.id } });
@@ -265,53 +272,6 @@ export class Session implements ProgramPort, Recipient {
       default:
         assertNever(frame);
     }
-  }
-
-  private batch({ envelopes, sequence }: RoutedBatch, bytes: number): void {
-    const isNew = this.inbox.accept(Number(sequence), envelopes.length, bytes);
-    if (isNew) for (const envelope of envelopes) this.envelope(envelope);
-    this.wake();
-  }
-
-  private envelope(envelope: RoutedEnvelope): void {
-    // One before it may have ended the session.
-    if (this.state.kind === 'ended') return;
-    if (envelope.from !== '' && envelope.from !== this.id) throw refusals.forgedSender(envelope.from, this.id);
-    if (envelope.correlationId > MAX_CORRELATION_ID) throw invalidArgument('correlation_id', 'must be at most 2^53 - 1');
-    switch (envelope.kind) {
-      case EnvelopeKind.ENVELOPE_KIND_SEND:
-      case EnvelopeKind.ENVELOPE_KIND_REQUEST:
-      case EnvelopeKind.ENVELOPE_KIND_TASK:
-      case EnvelopeKind.ENVELOPE_KIND_CANCEL:
-      case EnvelopeKind.ENVELOPE_KIND_DEMAND:
-        this.requests.receive(envelope);
-        return;
-      case EnvelopeKind.ENVELOPE_KIND_RESPONSE:
-      case EnvelopeKind.ENVELOPE_KIND_ERROR:
-      case EnvelopeKind.ENVELOPE_KIND_ACK:
-      case EnvelopeKind.ENVELOPE_KIND_RESULT:
-      case EnvelopeKind.ENVELOPE_KIND_CHUNK:
-      case EnvelopeKind.ENVELOPE_KIND_PROGRESS:
-        if (this.agent === undefined) throw unknownCorrelation(envelope.correlationId);
-        this.agent.receive(envelope);
-        return;
-      default:
-        throw invalidArgument('kind', 'is not a kind of envelope that this version knows');
-    }
-  }
-
-  private credit({ envelopes, received }: Credit): void {
-    if (envelopes === 0 && received === 0n) throw refusals.wrongCredit('gives nothing');
-    if (!this.outbox.addCredit(envelopes)) throw refusals.wrongCredit(`is more than ${MAX_CREDIT} together`);
-    if (!this.outbox.acknowledge(Number(received))) throw refusals.wrongCredit('acknowledges a batch that was not sent');
-    this.wake();
-  }
-
-  private creditFrame(): Buffer | undefined {
-    const credit = this.inbox.takeCredit();
-    if (credit === undefined) return undefined;
-    const { envelopes, received } = credit;
-    return frameBytes({ $case: 'credit', value: { envelopes, received: BigInt(received) } });
   }
 
   private tellSubscriptions(): void {
@@ -358,5 +318,3 @@ export class Session implements ProgramPort, Recipient {
     this.end(refusals.undeployed(this.id));
   }
 }
-
-const MAX_CORRELATION_ID = BigInt(Number.MAX_SAFE_INTEGER);

@@ -24,6 +24,15 @@ export function frameBytes(frame: NodeFrame): Buffer {
   return encodeMessage(RoutedConnectResponse, { frame });
 }
 
+/** What a node says, as a program reads it. Undefined for a frame of a newer contract. @throws INVALID_ARGUMENT / MALFORMED_MESSAGE. */
+export function readNodeFrame(bytes: Buffer): NodeFrame | undefined {
+  return decodeMessage(RoutedConnectResponse, bytes).frame;
+}
+
+export function programFrameBytes(frame: ProgramFrame): Buffer {
+  return encodeMessage(RoutedConnectRequest, { frame });
+}
+
 /** An envelope with the tag that it has in a batch. */
 export function envelopeBytes(fields: Partial<RoutedEnvelope>): Buffer {
   return encodeWith((writer) => {

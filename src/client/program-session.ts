@@ -1,0 +1,239 @@
+import type { Clock } from '../core/clock.js';
+import { TroupeError } from '../core/errors.js';
+import type { RoutedBatch, RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
+import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
+import { Hello, type Welcome } from '../gen/troupe/v1/messaging.js';
+import { Inbox, WINDOW } from '../link/inbox.js';
+import { Outbox } from '../link/outbox.js';
+import { envelopeBytes, type NodeFrame, type ProgramFrame, programFrameBytes, readNodeFrame } from '../link/session-frames.js';
+import type { Duplex, RawClient } from '../rpc/raw-client.js';
+
+/** What an attached program does about what comes. */
+export interface SessionListener {
+  /** It is attached, for the first time or again. */
+  attached(welcome: Welcome): void;
+  /** A task, a message, or something about one. */
+  given(envelope: RoutedEnvelope): void;
+  /** The node will end. */
+  drains(): void;
+  /** The present stream is over. */
+  broken(error: TroupeError | undefined): void;
+}
+
+const CONNECT = '/troupe.v1.Messaging/Connect';
+
+/** A program's side of its session, over all of its streams. */
+export class ProgramSession {
+  private readonly inbox = new Inbox();
+  /** Nothing goes before welcome. */
+  private readonly outbox = new Outbox(true, 0);
+  private readonly waiting = new Map<number, { resolve(answer: RoutedEnvelope): void; reject(error: TroupeError): void }>();
+  private control: Buffer[] = [];
+  private lastId = 0;
+  private stream: Duplex | undefined;
+  private isWelcome = false;
+  private isWriting = false;
+  private isScheduled = false;
+  private isEnding = false;
+  private token = '';
+
+  constructor(
+    private readonly raw: RawClient,
+    private readonly hello: Hello,
+    private readonly listener: SessionListener,
+    readonly clock: Clock,
+  ) {}
+
+  /** Whether it can go on over another stream. */
+  get canResume(): boolean {
+    return this.token !== '';
+  }
+
+  /** Opens a stream: says hello, or goes on with what was. */
+  connect(): void {
+    this.isWelcome = false;
+    this.isWriting = false;
+    this.control = [];
+    const hello = this.canResume
+      ? Hello.fromPartial({ resumeToken: this.token, received: BigInt(this.inbox.received), credit: WINDOW })
+      : { ...this.hello, credit: WINDOW };
+    const stream: Duplex = this.raw.duplex(CONNECT, {
+      message: (bytes) => this.read(bytes),
+      over: (error) => {
+        if (this.stream !== stream) return;
+        this.stream = undefined;
+        this.isWelcome = false;
+        this.listener.broken(error);
+      },
+    });
+    this.stream = stream;
+    stream.write(programFrameBytes({ $case: 'hello', value: hello }));
+  }
+
+  /** Sends something; RESOURCE_EXHAUSTED where too much waits. */
+  send(envelope: Partial<RoutedEnvelope>): void {
+    if (this.outbox.push(envelopeBytes(envelope)) === undefined)
+      throw new TroupeError('RESOURCE_EXHAUSTED', 'SESSION_FULL', 'too much waits to be sent; wait for some answers');
+    this.wake();
+  }
+
+  /** Sends something, and gives what answers it: ACK or RESPONSE. @throws TroupeError */
+  ask(envelope: Partial<RoutedEnvelope>, signal?: AbortSignal): Promise<RoutedEnvelope> {
+    this.lastId += 1;
+    const id = this.lastId;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        if (!this.waiting.delete(id)) return;
+        this.send({ kind: EnvelopeKind.ENVELOPE_KIND_CANCEL, correlationId: BigInt(id) });
+        reject(new TroupeError('CANCELLED', 'CANCELLED', 'the wait was ended'));
+      };
+      const done = () => signal?.removeEventListener('abort', onAbort);
+      this.waiting.set(id, {
+        resolve: (answer) => {
+          done();
+          resolve(answer);
+        },
+        reject: (error) => {
+          done();
+          reject(error);
+        },
+      });
+      signal?.addEventListener('abort', onAbort, { once: true });
+      try {
+        this.send({ ...envelope, correlationId: BigInt(id) });
+      } catch (error) {
+        this.waiting.delete(id);
+        done();
+        reject(error);
+      }
+    });
+  }
+
+  /** Tells the node that nothing new is to come. */
+  drain(): void {
+    this.say({ $case: 'drain', value: {} });
+  }
+
+  /** Ends this side when all has been sent. */
+  end(): void {
+    this.isEnding = true;
+    if (this.isWelcome) this.wake();
+    else this.cancel();
+  }
+
+  /** Ends the stream at once. */
+  cancel(): void {
+    const { stream } = this;
+    this.stream = undefined;
+    stream?.cancel();
+  }
+
+  /** It is over: what waits for an answer gets none. */
+  over(error: TroupeError): void {
+    this.cancel();
+    for (const { reject } of this.waiting.values()) reject(error);
+    this.waiting.clear();
+  }
+
+  private say(frame: ProgramFrame): void {
+    if (!this.isWelcome) return;
+    this.control.push(programFrameBytes(frame));
+    this.wake();
+  }
+
+  private wake(): void {
+    if (this.isScheduled || this.isWriting || !this.isWelcome) return;
+    this.isScheduled = true;
+    setImmediate(this.flush);
+  }
+
+  private readonly flush = (): void => {
+    this.isScheduled = false;
+    const { stream } = this;
+    if (stream === undefined || this.isWriting || !this.isWelcome) return;
+    const bytes = this.control.shift() ?? this.creditFrame() ?? this.outbox.next();
+    if (bytes === undefined) {
+      if (this.isEnding) stream.end();
+      return;
+    }
+    this.isWriting = true;
+    stream.write(bytes, () => {
+      if (this.stream !== stream) return;
+      this.isWriting = false;
+      this.flush();
+    });
+  };
+
+  private creditFrame(): Buffer | undefined {
+    const credit = this.inbox.takeCredit();
+    if (credit === undefined) return undefined;
+    const value = { envelopes: credit.envelopes, received: BigInt(credit.received) };
+    return programFrameBytes({ $case: 'credit', value });
+  }
+
+  private read(bytes: Buffer): void {
+    try {
+      const frame = readNodeFrame(bytes);
+      if (frame !== undefined) this.frame(frame, bytes.length);
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      this.cancel();
+      this.listener.broken(error);
+    }
+  }
+
+  private frame(frame: NodeFrame, bytes: number): void {
+    switch (frame.$case) {
+      case 'welcome':
+        this.welcome(frame.value);
+        break;
+      case 'batch':
+        this.batch(frame.value, bytes);
+        break;
+      case 'credit':
+        this.outbox.addCredit(frame.value.envelopes);
+        this.outbox.acknowledge(Number(frame.value.received));
+        this.wake();
+        break;
+      case 'ping':
+        this.say({ $case: 'pong', value: { id: frame.value.id } });
+        break;
+      case 'drain':
+        this.listener.drains();
+        break;
+      case 'pong':
+      case 'subscriptions':
+    }
+  }
+
+  private welcome(welcome: Welcome): void {
+    this.inbox.restart();
+    if (!this.outbox.restart(Number(welcome.received), welcome.credit))
+      throw new TroupeError('INTERNAL', 'WRONG_WELCOME', 'the node says that it has received what was not sent');
+    this.token = welcome.resumeToken;
+    this.isWelcome = true;
+    this.listener.attached(welcome);
+    this.wake();
+  }
+
+  private batch({ envelopes, sequence }: RoutedBatch, bytes: number): void {
+    if (this.inbox.accept(Number(sequence), envelopes.length, bytes)) for (const envelope of envelopes) this.receive(envelope);
+    this.wake();
+  }
+
+  private receive(envelope: RoutedEnvelope): void {
+    switch (envelope.kind) {
+      case EnvelopeKind.ENVELOPE_KIND_ACK:
+      case EnvelopeKind.ENVELOPE_KIND_RESPONSE:
+      case EnvelopeKind.ENVELOPE_KIND_ERROR: {
+        const id = Number(envelope.correlationId);
+        const waiter = this.waiting.get(id);
+        this.waiting.delete(id);
+        waiter?.resolve(envelope);
+        break;
+      }
+      default:
+        this.listener.given(envelope);
+    }
+  }
+}

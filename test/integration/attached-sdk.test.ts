@@ -1,0 +1,185 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import type { AttachOptions } from '../../src/client/attach-options.js';
+import type { TroupeClient } from '../../src/client/client.js';
+import { cleanUp } from '../support/clean-up.js';
+import { eventually } from '../support/eventually.js';
+import { Load } from '../support/load.js';
+import { client, type Role, startGateway, startNode, startRegistry } from '../support/roles.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
+
+let registry: Role;
+let gateway: Role;
+let troupe: TroupeClient;
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  [, gateway] = await Promise.all([startNode('node-1', registry.address), startGateway(registry.address)]);
+  troupe = client(gateway.address);
+  await eventually(async () => expect((await troupe.nodes()).length).toBe(1));
+}, 30_000);
+
+let agents = 0;
+
+async function attach(options: Partial<AttachOptions> = {}, through = client(gateway.address)) {
+  agents += 1;
+  const id = `attached-${agents}`;
+  const capability = `ability-${agents}`;
+  const agent = await eventually(() =>
+    through.attachAgent({ id, capabilities: [capability], run: (task) => `${task.text()}!`, ...options }),
+  );
+  await eventually(async () => expect((await troupe.instances({ service: 'agent' })).map((each) => each.id)).toContain(agent.id));
+  return { agent, id, capability };
+}
+
+describe('an agent that is attached by the SDK', () => {
+  it('does tasks, and gives parts of its answer', async () => {
+    const { agent, id, capability } = await attach({
+      run: async (task, ctx) => {
+        for (const word of task.text().split(' ')) await ctx.emit(word);
+        await ctx.progress(1, 'all');
+        return { agent: ctx.agentId, node: ctx.nodeId, hasTime: ctx.remainingMs() > 0 };
+      },
+    });
+    expect(agent).toMatchObject({ id, nodeId: 'node-1' });
+    const events = [];
+    for await (const event of troupe.runStream(capability, 'a b c')) events.push(event);
+    expect(events.map(({ kind }) => kind)).toEqual(['accepted', 'routed', 'chunk', 'chunk', 'chunk', 'progress', 'result']);
+    const last = events.at(-1);
+    expect(last?.kind === 'result' && last.result.json()).toEqual({ agent: id, node: 'node-1', hasTime: true });
+  });
+
+  it('streams many parts, as fast as they are read', async () => {
+    const { capability } = await attach({
+      run: async (_task, ctx) => {
+        for (let n = 0; n < 300; n++) await ctx.emit({ n });
+        return 'done';
+      },
+    });
+    const numbers: unknown[] = [];
+    for await (const event of troupe.runStream(capability)) if (event.kind === 'chunk') numbers.push(event.payload);
+    expect(numbers).toEqual(Array.from({ length: 300 }, (_, n) => ({ kind: 'json', json: { n } })));
+  });
+
+  it('answers messages, talks to others as itself, and hears what is broadcast', async () => {
+    const heard: unknown[] = [];
+    const { id: first } = await attach({
+      topics: ['greetings'],
+      receive: (message) => {
+        heard.push([message.from, message.topic, message.text()]);
+        return message.kind === 'request' ? `hello ${message.from}` : undefined;
+      },
+    });
+    const { agent, id } = await attach({ receive: () => undefined });
+    expect((await agent.request(first, 'hi')).text()).toBe(`hello ${id}`);
+    expect(await agent.send(first, 'bye')).toBe(true);
+    expect([...(await agent.broadcast('greetings', 'all'))]).toEqual([[first, true]]);
+    await eventually(() =>
+      expect(heard).toEqual([
+        [id, '', 'hi'],
+        [id, '', 'bye'],
+        [id, 'greetings', 'all'],
+      ]),
+    );
+    await expect(agent.request('nobody', 'hi')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('is told that nobody waits any more', async () => {
+    let reason: unknown;
+    const { capability } = await attach({
+      run: (_task, ctx) =>
+        new Promise((resolve) => {
+          ctx.signal.addEventListener('abort', () => {
+            reason = ctx.signal.reason;
+            resolve('too late');
+          });
+        }),
+    });
+    const controller = new AbortController();
+    const result = troupe.run(capability, 'x', { signal: controller.signal });
+    result.catch(() => undefined);
+    await eventually(async () =>
+      expect(await troupe.agentsOf('node-1')).toContainEqual(expect.objectContaining({ inFlight: 1 })),
+    );
+    controller.abort();
+    await expect(result).rejects.toMatchObject({ code: 'CANCELLED' });
+    await eventually(() => expect(reason).toMatchObject({ code: 'CANCELLED' }));
+  });
+
+  it('survives a lost connection: what it works on is answered, once', async () => {
+    const proxy = await TcpProxy.start(gateway.port);
+    cleanUp(() => proxy.stop());
+    let runs = 0;
+    let finish: () => void = () => undefined;
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const { capability } = await attach(
+      {
+        concurrency: 2,
+        run: async (task) => {
+          runs += 1;
+          await finished;
+          return task.text();
+        },
+      },
+      client(new URL(proxy.endpoint).host),
+    );
+    const results = [troupe.run(capability, 'one'), troupe.run(capability, 'two')];
+    await eventually(() => expect(runs).toBe(2));
+    proxy.cut();
+    finish();
+    expect((await Promise.all(results)).map((result) => result.text())).toEqual(['one', 'two']);
+    expect(runs).toBe(2);
+    expect((await troupe.run(capability, 'three')).text()).toBe('three');
+  });
+
+  it('goes to another node when its own drains; where there are two of them, nothing fails', async () => {
+    await startNode('node-2', registry.address);
+    await eventually(async () => expect((await troupe.nodes()).filter(({ status }) => status === 2)).toHaveLength(2));
+    const { agent, capability } = await attach({ replica: true, concurrency: 10 });
+    const home = agent.nodeId;
+    for (let other = home; other === home; )
+      other = (await attach({ replica: true, concurrency: 10, capabilities: [capability] })).agent.nodeId;
+    const load = new Load(4, () => troupe.run(capability, 'x'));
+    await eventually(() => expect(load.succeeded).toBeGreaterThan(50));
+    await troupe.drain(home);
+    await eventually(() => expect(agent.nodeId).not.toBe(home));
+    const before = load.succeeded;
+    await eventually(() => expect(load.succeeded).toBeGreaterThan(before + 50));
+    expect((await load.stop()).failures).toEqual({});
+    expect((await troupe.run(capability, 'y', { agentId: agent.id })).nodeId).toBe(agent.nodeId);
+  });
+
+  it('leaves in order: it finishes what it has', async () => {
+    let finish: () => void = () => undefined;
+    const { agent, capability } = await attach({
+      run: () =>
+        new Promise((resolve) => {
+          finish = () => resolve('finished');
+        }),
+    });
+    const result = troupe.run(capability);
+    await eventually(async () =>
+      expect(await troupe.agentsOf('node-1')).toContainEqual(expect.objectContaining({ inFlight: 1 })),
+    );
+    const closing = agent.close();
+    finish();
+    expect((await result).text()).toBe('finished');
+    await closing;
+    await agent.closed;
+  });
+
+  it('is told why it is kept out', async () => {
+    const { id } = await attach();
+    await expect(client(gateway.address).attachAgent({ id, receive: () => undefined })).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+    });
+    await expect(client(gateway.address).attachAgent({ id: '../x', receive: () => undefined })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    await expect(client(gateway.address).attachAgent({ id: 'x', capabilities: ['x'] })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('run'),
+    });
+  });
+});
