@@ -9,11 +9,12 @@ import { feedView } from '../discovery/registry-feed.js';
 import { RegistrySession } from '../discovery/registry-session.js';
 import { ClusterView } from '../discovery/view.js';
 import type { Sessions } from '../messaging/sessions.js';
+import type { LocalNodeTasks } from '../node/local-tasks.js';
+import { ReceivedTasks } from '../node/received-tasks.js';
 import { ChannelPool } from '../rpc/channels.js';
 import { Health } from '../rpc/health-service.js';
 import { mountReflection } from '../rpc/reflection-service.js';
 import { RpcServer } from '../rpc/server.js';
-import type { LocalTasks } from '../tasks/executor.js';
 import { NodeTaskExecutor } from '../tasks/remote-executor.js';
 import { RoutedTasksDefinition, tasksService } from '../tasks/tasks-service.js';
 import { createLogger, type Logger } from '../telemetry/logger.js';
@@ -58,7 +59,6 @@ export class Member {
   /** What it makes of the nodes and agents that it sends tasks to. */
   readonly routes: HealthTable;
   readonly messaging: MemberMessaging;
-  private executor: NodeTaskExecutor | undefined;
   /** Attached to this process; undefined until services are mounted. */
   programs: Sessions | undefined;
 
@@ -93,16 +93,17 @@ export class Member {
   }
 
   /** Mounts Tasks, Messaging, health and reflection. */
-  mountServices(membership: Membership, programs: Pick<ProgramParts, 'agents' | 'passOn'>, local?: LocalTasks): void {
-    const { view, clock, random } = this;
+  mountServices(membership: Membership, programs: Pick<ProgramParts, 'agents' | 'passOn'>, local?: LocalNodeTasks): void {
+    const { view, clock, random, channels, logger } = this;
     const { policy = NO_POLICY, zone, preferZone } = this.config;
     const destinations = new Destinations({ view, health: this.routes, clock, random, zone: preferZone ? zone : '' });
     const router = new Router({ selector: new Selector(destinations, this.routes), clock, random });
     const isIsolated = () => membership.isCutOff || view.status().stale;
-    this.executor = new NodeTaskExecutor(this.channels, view, clock, local);
+    const executor = new NodeTaskExecutor({ links: this.messaging.links, channels, clock, random }, local);
+    const received = local && new ReceivedTasks({ tasks: local, clock, logger });
     const tasks = tasksService({
       router,
-      executor: this.executor,
+      executor,
       view,
       policy,
       admission: new Admission(policy, clock),
@@ -112,7 +113,7 @@ export class Member {
       defaultStrategy: this.config.strategy,
     });
     this.server.mount(RoutedTasksDefinition, tasks);
-    this.messaging.mount(membership, local === undefined);
+    this.messaging.mount(membership, { executor, received });
     this.programs = mountPrograms(this, { nodeId: this.config.id, tasks, messages: this.messaging.router, ...programs });
     this.health.mount(this.server);
     mountReflection(this.server);
@@ -141,7 +142,6 @@ export class Member {
     this.routes.close();
     this.programs?.close();
     this.messaging.close();
-    this.executor?.close();
     this.channels.close();
     this.registry.close();
   }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { TroupeError } from '../core/errors.js';
 import type { Membership } from '../discovery/membership.js';
 import { Links } from '../link/links.js';
@@ -10,6 +11,8 @@ import { MessageRouter } from '../messaging/message-router.js';
 import type { MessagingService } from '../messaging/messaging-service.js';
 import { AgentPostOffice } from '../messaging/post-office.js';
 import { Subscriptions } from '../messaging/subscriptions.js';
+import { type ReceivedTasks, refuseTask } from '../node/received-tasks.js';
+import type { NodeTaskExecutor } from '../tasks/remote-executor.js';
 import type { Logger } from '../telemetry/logger.js';
 import { type MessagingHost, mountMessaging } from './mount-messaging.js';
 
@@ -20,7 +23,14 @@ interface Parts extends MessagingHost {
   readonly logger: Logger;
 }
 
-/** What carries the messages of a process, put together. */
+/** What does tasks over links. */
+interface TaskParts {
+  readonly executor: NodeTaskExecutor;
+  /** Of a process that hosts agents. */
+  readonly received: ReceivedTasks | undefined;
+}
+
+/** What carries the messages and tasks of a process, put together. */
 export class MemberMessaging {
   readonly links: Links;
   readonly router: MessageRouter;
@@ -30,6 +40,7 @@ export class MemberMessaging {
   private readonly interestView: InterestView;
   private interest: Interest | undefined;
   private service: MessagingService | undefined;
+  private tasks: TaskParts | undefined;
 
   constructor(
     nodeId: string,
@@ -57,35 +68,52 @@ export class MemberMessaging {
       { nodeId, channels, view, clock, random, logger },
       {
         envelope: (peer, envelope) => this.router.receive(peer, envelope),
-        task: () => undefined,
-        outcome: () => undefined,
-        broken: (peer) => this.router.broken(peer),
-        unsent: (peer, error) => this.router.unsent(peer, error),
+        task: (peer, task) => {
+          if (this.tasks?.received !== undefined) this.tasks.received.task(peer, task);
+          else if (task.content?.$case === 'execute' || task.content?.$case === 'stream')
+            refuseTask(peer, task.id, noAgents(nodeId));
+        },
+        outcome: (peer, outcome) => this.tasks?.executor.outcome(peer, outcome),
+        broken: (peer, error) => {
+          this.router.broken(peer);
+          this.tasks?.executor.broken(peer, error);
+          this.tasks?.received?.broken(peer);
+        },
+        unsent: (peer, error) => {
+          this.router.unsent(peer, error);
+          this.tasks?.executor.unsent(peer, error);
+        },
       },
     );
     this.office = new AgentPostOffice({ messages: this.router, clock, random });
   }
 
-  /** Serves Messaging and links. `forwards`: asks others for their dead letters, as a gateway does. */
-  mount(membership: Membership, forwards: boolean): void {
+  /** Serves Messaging and links. */
+  mount(membership: Membership, tasks: TaskParts): void {
+    this.tasks = tasks;
     const { clock, random, server } = this.member;
     this.interest = new Interest({ membership, clock, random });
     this.links.mount(server);
     const { router: messages, interestView: interest, deadLetters } = this;
-    this.service = mountMessaging(this.member, membership, { messages, interest, deadLetters }, forwards);
+    this.service = mountMessaging(this.member, membership, { messages, interest, deadLetters }, tasks.received === undefined);
   }
 
-  /** Tells all others that nothing new is to be sent here. */
+  /** Tells all others that nothing new is to be sent here, and waits a moment for what they have sent before they knew. */
   async drain(): Promise<void> {
     await this.interest?.close();
-    this.links.drain();
+    await Promise.race([this.links.drain(), delay(LAST_WORDS_MS)]);
   }
 
-  /** What is still to be said is said, then all ends. */
-  async end(): Promise<void> {
+  /** Answers all calls within `graceMs`, says what is still to be said, then ends everything. */
+  async end(graceMs: number): Promise<void> {
+    const { server } = this.member;
     this.service?.close();
+    const ended = server.shutdown(graceMs);
+    // Their answers come over links.
+    await server.quiet(graceMs);
     this.links.finish();
-    await new Promise<void>((resolve) => this.member.clock.after(LAST_WORDS_MS, resolve));
+    await delay(LAST_WORDS_MS);
+    await ended;
   }
 
   close(): void {
@@ -95,6 +123,10 @@ export class MemberMessaging {
     this.directory.close();
     this.interestView.close();
   }
+}
+
+function noAgents(nodeId: string): TroupeError {
+  return new TroupeError('FAILED_PRECONDITION', 'NO_AGENTS', `"${nodeId}" hosts no agents`);
 }
 
 function notJoined(): TroupeError {

@@ -33,13 +33,18 @@ export class FrameContent implements Content {
       }
       // Whatever is longer, or has more fields, takes the long way.
       if (length < 0x4000 && from + length === end) {
-        if (tag === DATA) return { kind: 'data', data: this.isOwn ? frame.subarray(from, end) : copy(frame, from, end) };
+        if (tag === DATA)
+          return {
+            kind: 'data',
+            data: this.isOwn || mayKeep(frame, length) ? frame.subarray(from, end) : copy(frame, from, end),
+          };
         const text = shortAscii(frame, from, end);
         if (text !== undefined) return { kind: 'text', text };
       }
     }
     // Decoded bytes are views of what they were decoded from.
-    return decodePayload(tag === DATA && !this.isOwn ? copy(frame, start, end) : frame.subarray(start, end));
+    const isView = tag !== DATA || this.isOwn || mayKeep(frame, end - start);
+    return decodePayload(isView ? frame.subarray(start, end) : copy(frame, start, end));
   }
 
   bytes(): Uint8Array {
@@ -49,6 +54,7 @@ export class FrameContent implements Content {
   retain(): void {
     if (this.isOwn) return;
     this.isOwn = true;
+    if (mayKeep(this.frame, this.end - this.start)) return;
     this.frame = copy(this.frame, this.start, this.end);
     this.end -= this.start;
     this.start = 0;
@@ -59,6 +65,17 @@ export class FrameContent implements Content {
     copyBytes(this.frame, this.start, this.end, target, at);
   }
 }
+
+/**
+ * Whether a view, which keeps the whole frame, costs little more memory than a copy: of large contents a copy each makes the collector stop
+ * the process again and again, since memory outside of its heap weighs on it.
+ */
+function mayKeep(frame: Buffer, bytes: number): boolean {
+  return bytes >= MIN_VIEW_BYTES && frame.buffer.byteLength <= bytes * MAX_VIEW_RATIO;
+}
+
+const MIN_VIEW_BYTES = 4 * 1024;
+const MAX_VIEW_RATIO = 5;
 
 function copy(frame: Buffer, start: number, end: number): Buffer {
   const bytes = Buffer.allocUnsafe(end - start);

@@ -4,7 +4,7 @@ import { varintSize, writeVarint } from './varint.js';
 /** Of one frame of small envelopes: with more, both ends take turns instead of overlapping. */
 const FRAME_BYTES = 24 * 1024;
 /** Of one frame of larger envelopes. */
-const LARGE_FRAME_BYTES = 128 * 1024;
+const LARGE_FRAME_BYTES = 64 * 1024;
 /** Envelopes that are larger on average make larger frames. */
 const SMALL_ENVELOPE_BYTES = 1024;
 /** What is larger goes in parts, and others go between them. */
@@ -85,14 +85,14 @@ export class FrameQueue implements Target {
     return this.added();
   }
 
-  /** Queues an encoded task. */
-  task(bytes: Buffer): number {
-    return this.message(TASK, bytes);
+  /** Queues an encoded task, or something about it. What is said about task `id` keeps its order. */
+  task(id: number, bytes: Buffer): number {
+    return this.message(TASK, id, bytes);
   }
 
-  /** Queues what became of a task, encoded. */
-  outcome(bytes: Buffer): number {
-    return this.message(OUTCOME, bytes);
+  /** Queues what became of a task, encoded. What is said about task `id` keeps its order. */
+  outcome(id: number, bytes: Buffer): number {
+    return this.message(OUTCOME, id, bytes);
   }
 
   /** The next frame to write; undefined where nothing waits. */
@@ -144,13 +144,12 @@ export class FrameQueue implements Target {
     return larger;
   }
 
-  private message(tag: number, bytes: Buffer): number {
-    const size = bytes.length;
-    if (size > PART_BYTES) {
+  private message(tag: number, id: number, bytes: Buffer): number {
+    if (bytes.length > PART_BYTES || (this.pairs.size > 0 && this.pairs.has(taskPair(tag, id)))) {
       const { aside } = this;
       aside.length = 0;
       put(aside, tag, bytes);
-      return this.pushLarge(aside.copy(), '');
+      return this.pushLarge(aside.copy(), taskPair(tag, id));
     }
     put(this, tag, bytes);
     return this.added();
@@ -280,6 +279,11 @@ function spend(value: unknown, left: { bytes: number }): boolean {
 
 function pairOf({ from, to }: OutgoingEnvelope): string {
   return `${from}>${to}`;
+}
+
+/** Tasks and what becomes of them, each by its id, are pairs as well; no id of an agent begins with a space. */
+function taskPair(tag: number, id: number): string {
+  return ` ${tag} ${id}`;
 }
 
 function put(target: Target, tag: number, bytes: Buffer): void {

@@ -8,6 +8,7 @@ export interface FrameHandlers {
   hello(hello: LinkHello): void;
   welcome(welcome: LinkWelcome): void;
   ping(): void;
+  pong(): void;
   drain(): void;
   /** So many bytes more may be sent. */
   credit(bytes: number): void;
@@ -20,6 +21,7 @@ export interface FrameHandlers {
 const HELLO = 1;
 const WELCOME = 2;
 const PING = 3;
+const PONG = 4;
 const DRAIN = 5;
 const PART = 6;
 const ENVELOPE = 7;
@@ -105,6 +107,9 @@ export class IncomingFrames {
         return;
       case PING:
         handlers.ping();
+        return;
+      case PONG:
+        handlers.pong();
         return;
       case DRAIN:
         handlers.drain();

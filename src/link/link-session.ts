@@ -56,6 +56,12 @@ export class LinkSession implements FrameHandlers {
   private isScheduled = false;
   private isEnding = false;
   private isOver = false;
+  /** The other end will end. */
+  private isDrained = false;
+  /** Pings of the other end that are answered once nothing is left to send. */
+  private owedPongs = 0;
+  private unanswered = 0;
+  private whenAnswered: (() => void)[] = [];
   private heardAtMs: number;
   private disarm: () => void = () => undefined;
   handlers: SessionHandlers;
@@ -101,9 +107,12 @@ export class LinkSession implements FrameHandlers {
     process.nextTick(this.flush);
   }
 
-  /** Tells the other end that this one will end. */
-  sayDrain(): void {
+  /** Tells the other end that this one will end. Resolves when all that it had sent, or still had to send, is here, or the link has ended. */
+  sayDrain(): Promise<void> {
+    if (this.isOver) return Promise.resolve();
     this.writeControl(this.isOpener ? DRAIN_REQUEST : DRAIN_RESPONSE);
+    this.sayPing();
+    return new Promise((resolve) => this.whenAnswered.push(resolve));
   }
 
   /** Ends this side when all that is queued was sent. */
@@ -131,10 +140,19 @@ export class LinkSession implements FrameHandlers {
   }
 
   ping(): void {
-    this.writeControl(this.isOpener ? PONG_REQUEST : PONG_RESPONSE);
+    if (this.isDrained) {
+      this.owedPongs += 1;
+      this.flushSoon();
+    } else this.writeControl(this.pongBytes);
+  }
+
+  pong(): void {
+    this.unanswered -= 1;
+    if (this.unanswered === 0) this.answered();
   }
 
   drain(): void {
+    this.isDrained = true;
     this.handlers.drains(this);
   }
 
@@ -205,11 +223,30 @@ export class LinkSession implements FrameHandlers {
       this.window -= control.length;
       return control;
     }
-    if (this.window <= 0) return undefined;
-    const frame = this.queue?.next();
-    if (frame === undefined) return undefined;
-    this.window -= frame.bytes.length;
-    return frame.bytes;
+    const bytes = this.window > 0 ? this.queue?.next()?.bytes : undefined;
+    if (bytes !== undefined) {
+      this.window -= bytes.length;
+      return bytes;
+    }
+    if (this.owedPongs === 0 || this.queue?.isEmpty === false) return undefined;
+    this.owedPongs -= 1;
+    this.window -= this.pongBytes.length;
+    return this.pongBytes;
+  }
+
+  private get pongBytes(): Buffer {
+    return this.isOpener ? PONG_REQUEST : PONG_RESPONSE;
+  }
+
+  private sayPing(): void {
+    this.unanswered += 1;
+    this.writeControl(this.isOpener ? PING_REQUEST : PING_RESPONSE);
+  }
+
+  private answered(): void {
+    const waiting = this.whenAnswered;
+    this.whenAnswered = [];
+    for (const resolve of waiting) resolve();
   }
 
   /** One timer asks for signs of life. */
@@ -220,7 +257,7 @@ export class LinkSession implements FrameHandlers {
         return this.abort(
           new TroupeError('UNAVAILABLE', 'LINK_SILENT', `the other end was silent for ${Math.round(silentMs)} ms`),
         );
-      if (silentMs >= SILENCE_MS - 1) this.writeControl(this.isOpener ? PING_REQUEST : PING_RESPONSE);
+      if (silentMs >= SILENCE_MS - 1) this.sayPing();
       this.watch();
     });
   }
@@ -229,6 +266,7 @@ export class LinkSession implements FrameHandlers {
     if (this.isOver) return;
     this.isOver = true;
     this.disarm();
+    this.answered();
     // What still comes out of the stream is nobody's concern.
     this.stream.on('error', () => undefined);
     if (!this.isOpener) this.stream.end();

@@ -64,15 +64,15 @@ export class Links {
     if (peer === undefined) {
       peer = new Peer(nodeId, this.deps);
       this.peers.set(nodeId, peer);
-      if (this.ending) peer.drain();
+      if (this.ending) void peer.drain();
     }
     return peer;
   }
 
-  /** Tells all others that this process will end: they send nothing new. */
-  drain(): void {
+  /** Tells all others that this process will end: they send nothing new. Resolves when all that they sent before they knew is here. */
+  async drain(): Promise<void> {
     this.ending = true;
-    for (const peer of this.peers.values()) peer.drain();
+    await Promise.all([...this.peers.values()].map((peer) => peer.drain()));
   }
 
   /** Ends all links when what is queued was sent. */

@@ -37,6 +37,10 @@ export interface PeerDeps {
 
 /** What may wait for a peer that does not read. */
 const QUEUE_BYTES = 8 * 1024 * 1024;
+/** Answers included: with the window of a session, 16 MiB at most. */
+const ANSWERS_BYTES = 12 * 1024 * 1024;
+/** Results that may wait for a peer that does not read: each was asked for, and none can be asked for again. */
+const OUTCOME_BYTES = 64 * 1024 * 1024;
 /** A process that does not answer within this is not there for now. */
 const DIAL_MS = 1_000;
 const BACKOFF = { initialMs: 100, capMs: 2_000 };
@@ -65,6 +69,7 @@ export class Peer implements SessionHandlers {
   private accepted = 0n;
   private life = '';
   private isDraining = false;
+  /** This process will end. */
   private isEnding = false;
 
   constructor(
@@ -98,21 +103,29 @@ export class Peer implements SessionHandlers {
     return true;
   }
 
-  /** Sends a task, or something about one. @throws UNAVAILABLE: it was not sent. */
-  sendTask(encoded: Buffer): number {
+  /** Sends a task. Gives the number of its frame. @throws UNAVAILABLE: it was not sent. */
+  sendTask(id: number, encoded: Buffer): number {
     this.open();
-    const frame = this.queue.task(encoded);
+    const frame = this.queue.task(id, encoded);
     this.kick();
     return frame;
   }
 
-  /** Tells what became of a task, or that one is called off; false where it cannot be told. */
-  answerTask(encoded: Buffer, kind: 'task' | 'outcome'): boolean {
-    if (!this.mayAnswer()) return false;
-    if (kind === 'task') this.queue.task(encoded);
-    else this.queue.outcome(encoded);
+  /** Tells of a task that was sent before: that it is called off, for instance. What was on a link that broke is over anyway. */
+  tellTask(id: number, encoded: Buffer): void {
+    // Without a link there is only what has not been sent.
+    if (this.state.kind !== 'up' && this.queue.isEmpty) return;
+    this.queue.task(id, encoded);
     this.kick();
-    return true;
+  }
+
+  /** Tells what became of a task. Who does not take what it asked for loses its link, and learns so that the outcome of all is unknown. */
+  answerTask(id: number, encoded: Buffer): void {
+    if (this.state.kind !== 'up') return;
+    if (this.queue.bytes < OUTCOME_BYTES) {
+      this.queue.outcome(id, encoded);
+      this.kick();
+    } else this.overflow();
   }
 
   /** Whether a frame has not left, or not wholly. */
@@ -142,10 +155,10 @@ export class Peer implements SessionHandlers {
     if (wasUp) deps.handlers.broken(this, replaced);
   }
 
-  /** Tells the other end that this one will end. */
-  drain(): void {
+  /** Tells the other end that this one will end. Resolves when all that it sent before it knew is here. */
+  async drain(): Promise<void> {
     this.isEnding = true;
-    if (this.state.kind === 'up') this.state.session.sayDrain();
+    if (this.state.kind === 'up') await this.state.session.sayDrain();
   }
 
   /** Ends the link when all that is queued was sent. */
@@ -225,7 +238,7 @@ export class Peer implements SessionHandlers {
     this.state = { kind: 'up', session, isOurs };
     this.failures = 0;
     session.begin(this.queue, credit);
-    if (this.isEnding) session.sayDrain();
+    if (this.isEnding) void session.sayDrain();
   }
 
   /** Ends what is there, without a word to those above; whether that was a link. */
@@ -263,7 +276,7 @@ export class Peer implements SessionHandlers {
 
   /** Answers are bounded by what was asked, but not by somebody who does not read. */
   private mayAnswer(): boolean {
-    return this.state.kind !== 'closed' && this.queue.bytes < 2 * QUEUE_BYTES;
+    return this.state.kind !== 'closed' && this.queue.bytes < ANSWERS_BYTES;
   }
 
   private dial(): void {
@@ -304,6 +317,13 @@ export class Peer implements SessionHandlers {
     if (this.state.kind !== 'waiting') return;
     this.state = IDLE;
     if (!this.queue.isEmpty) this.dial();
+  }
+
+  private overflow(): void {
+    const error = notSent('LINK_FULL', `node "${this.nodeId}" does not take the results that it asked for`, this.nodeId);
+    this.leave(error);
+    this.deps.handlers.broken(this, error);
+    this.giveUpQueue(error);
   }
 
   private giveUpQueue(error: TroupeError): void {

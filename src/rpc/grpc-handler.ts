@@ -15,13 +15,15 @@ export interface HandlerDeps {
   readonly logger: Logger;
   /** Whether the connection to a peer is there. */
   readonly isConnected: (peer: string) => boolean;
+  /** Hears of each call. */
+  readonly calls: { begin(): void; end(): void };
 }
 
 /** A handler of ours as one of grpc-js, which reads and writes bytes. */
 export function asGrpcHandler(
   method: MethodDefinition,
   handler: never,
-  { logger, isConnected }: HandlerDeps,
+  { logger, isConnected, calls }: HandlerDeps,
 ): grpc.UntypedHandleCall {
   const codec = { request: method.requestType as MessageType<unknown>, response: method.responseType as MessageType<unknown> };
   const fail = (call: ServerCall, error: unknown) => {
@@ -38,29 +40,32 @@ export function asGrpcHandler(
   if (method.requestStream) {
     const handle: Bidi = handler;
     const bidi: grpc.handleBidiStreamingCall<Buffer, Buffer> = (call) => {
-      pump(call, () => handle(decodeAll(call, codec.request), streamed(call)), codec.response, fail);
+      pump(call, () => handle(decodeAll(call, codec.request), streamed(call)), codec.response, { fail, calls });
     };
     return bidi as grpc.UntypedHandleCall;
   }
   if (method.responseStream) {
     const handle: ServerStream = handler;
     const serverStream: grpc.handleServerStreamingCall<Buffer, Buffer> = (call) => {
-      pump(call, () => handle(decodeMessage(codec.request, call.request), streamed(call)), codec.response, fail);
+      pump(call, () => handle(decodeMessage(codec.request, call.request), streamed(call)), codec.response, { fail, calls });
     };
     return serverStream as grpc.UntypedHandleCall;
   }
   const handle: Unary = handler;
   const unary: grpc.handleUnaryCall<Buffer, Buffer> = (call, callback) => {
     const ours = new GrpcCall(call);
+    calls.begin();
     const answer = async () => encode(codec.response, await handle(decodeMessage(codec.request, call.request), ours));
     answer().then(
       (response) => {
         ours.end();
         callback(null, response);
+        calls.end();
       },
       (error: unknown) => {
         ours.end();
         callback(fail(call, error));
+        calls.end();
       },
     );
   };
@@ -72,8 +77,9 @@ function pump<W extends grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerD
   call: W,
   open: () => AsyncIterable<unknown>,
   type: MessageType<unknown>,
-  fail: (call: ServerCall, error: unknown) => grpc.StatusObject,
+  { fail, calls }: Pick<HandlerDeps, 'calls'> & { readonly fail: (call: ServerCall, error: unknown) => grpc.StatusObject },
 ): void {
+  calls.begin();
   const run = async () => {
     const departure = new Departure(call);
     const iterator = open()[Symbol.asyncIterator]();
@@ -94,9 +100,11 @@ function pump<W extends grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerD
       iterator.return?.().catch(() => undefined);
     }
   };
-  run().catch((error: unknown) => {
-    call.emit('error', fail(call, error));
-  });
+  run()
+    .catch((error: unknown) => {
+      call.emit('error', fail(call, error));
+    })
+    .finally(() => calls.end());
 }
 
 /**

@@ -2,6 +2,7 @@ import * as grpc from '@grpc/grpc-js';
 import { messageOf, TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { checkHeaders, MAX_METADATA_BYTES } from './call-headers.js';
+import { CallsUnderWay } from './calls-under-way.js';
 import { Connections } from './connections.js';
 import { asGrpcHandler } from './grpc-handler.js';
 import type { Handlers, ServiceDefinition } from './service.js';
@@ -27,6 +28,7 @@ export class RpcServer {
   private readonly names: string[] = [];
   private address: string | undefined;
   private readonly connections = new Connections();
+  private readonly calls = new CallsUnderWay();
 
   constructor({ logger }: { readonly logger: Logger }) {
     this.logger = logger;
@@ -65,6 +67,7 @@ export class RpcServer {
       implementation[key] = asGrpcHandler(method, handlers[key] as never, {
         logger: this.logger,
         isConnected: (peer) => this.connections.has(peer),
+        calls: this.calls,
       });
     }
     this.server.addService(service, implementation);
@@ -116,6 +119,11 @@ export class RpcServer {
         cause: error,
       });
     }
+  }
+
+  /** Resolves when no call is under way but streams that read and write bytes themselves, at the latest after `timeoutMs`. */
+  async quiet(timeoutMs: number): Promise<void> {
+    await this.calls.none(timeoutMs);
   }
 
   /**

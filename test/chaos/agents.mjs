@@ -4,6 +4,8 @@ import { appendFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { defineAgent } from 'troupe';
 
+export { listener, talker } from '../support/agents/talker.mjs';
+
 /** What the control agent said of the agents of this node, by agent id. */
 const changed = new Map();
 

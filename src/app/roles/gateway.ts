@@ -39,12 +39,12 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
     async shutdown() {
       member.programs?.drain();
       await member.messaging.drain();
-      await membership.release();
       health.close();
       member.programs?.close();
       programs.close();
-      await member.messaging.end();
-      await server.shutdown(SHUTDOWN_GRACE_MS);
+      await member.messaging.end(SHUTDOWN_GRACE_MS);
+      // Not before: whoever sees it leave ends what it still has to do with it.
+      await membership.release();
     },
     close: () => member.close(),
   });

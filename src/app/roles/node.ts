@@ -1,13 +1,11 @@
 import { MAX_CAPABILITIES, type ManifestInput } from '../../agent/manifest.js';
 import { TroupeError } from '../../core/errors.js';
 import { AGENT_SERVICE, NODE_SERVICE } from '../../core/instance.js';
-import { TaskLinkDefinition } from '../../gen/troupe/internal/v1/link.js';
 import { agentCircuit } from '../../node/agent-status.js';
 import { LocalNodeTasks } from '../../node/local-tasks.js';
 import { ManifestStore } from '../../node/manifest-store.js';
 import { AgentNode } from '../../node/node.js';
 import { nodeService, RoutedNodeDefinition } from '../../node/node-service.js';
-import { TaskLinkService } from '../../node/task-link-service.js';
 import { AgentHost } from '../../runtime/host.js';
 import { ProcessLoadSampler } from '../../telemetry/process-load.js';
 import type { NodeConfig } from '../config.js';
@@ -64,8 +62,6 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   processLoad.start();
   const tasks = new LocalNodeTasks({ nodeId, host, membership, clock, processLoad });
   member.mountServices(membership, { agents: node }, tasks);
-  const links = new TaskLinkService({ tasks, clock, logger });
-  server.mount(TaskLinkDefinition, links.handlers);
   server.mount(
     RoutedNodeDefinition,
     nodeService({ nodeId, host, node, tasks, membership, view, routes, clock, startedAtMs, version, processLoad }),
@@ -89,12 +85,11 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       await node.drain(config.drainGraceMs);
       member.programs?.close();
       await member.messaging.drain();
-      await membership.release();
       health.close();
-      links.close();
       tasks.close();
-      await member.messaging.end();
-      await server.shutdown(SHUTDOWN_GRACE_MS);
+      await member.messaging.end(SHUTDOWN_GRACE_MS);
+      // Not before: whoever sees it leave ends what it still has to do with it.
+      await membership.release();
     },
     drainMs: config.drainGraceMs,
     close() {

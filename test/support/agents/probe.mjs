@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { defineAgent, TroupeError } from 'troupe';
 
+export { listener, talker } from './talker.mjs';
+
 /** Answers with what it was given and what it knows. */
 export const echo = defineAgent({
   kind: 'echo',

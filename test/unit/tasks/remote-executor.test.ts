@@ -1,100 +1,47 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { systemClock } from '../../../src/core/clock.js';
+import { describe, expect, it } from '@jest/globals';
+import { defineAgent } from '../../../src/agent/define-agent.js';
+import { abortable } from '../../../src/core/abort.js';
 import { TroupeError } from '../../../src/core/errors.js';
-import { ClusterView, type Target } from '../../../src/discovery/view.js';
-import { TaskLinkDefinition } from '../../../src/gen/troupe/internal/v1/link.js';
-import { RoutedExecuteTaskRequest, type RoutedExecuteTaskResponse } from '../../../src/gen/troupe/internal/v1/routed.js';
-import { ChannelPool, isConnected } from '../../../src/rpc/channels.js';
+import { RoutedExecuteTaskRequest, RoutedStreamTaskRequest } from '../../../src/gen/troupe/internal/v1/routed.js';
+import { type ExecuteTaskRequest, NodeDefinition } from '../../../src/gen/troupe/v1/node.js';
+import { isConnected } from '../../../src/rpc/channels.js';
 import { RpcServer } from '../../../src/rpc/server.js';
-import { NodeTaskExecutor } from '../../../src/tasks/remote-executor.js';
 import { silentLogger } from '../../../src/telemetry/logger.js';
 import { outcomeOf } from '../../../src/upstream/outcome.js';
+import { cleanUp } from '../../support/clean-up.js';
 import { eventually } from '../../support/eventually.js';
-import { agentOf, nodeOf } from '../discovery/instances.js';
+import { LinkedProcess } from './linked-process.js';
 
-/** A node that takes tasks, and answers when the test says so. */
-class StubNode {
-  readonly server = new RpcServer({ logger: silentLogger });
-  port = 0;
-  taken = 0;
-  private answerAll: () => void = () => undefined;
-  private readonly answered = new Promise<void>((resolve) => {
-    this.answerAll = resolve;
+/** A node whose agent ends its tasks when the test says so. */
+async function startNode(nodeId: string, port = 0) {
+  let answer: (text: string) => void = () => undefined;
+  const answered = new Promise<string>((resolve) => {
+    answer = resolve;
   });
-
-  async start(): Promise<this> {
-    const node = this;
-    this.server.mount(TaskLinkDefinition, {
-      async *exchange(requests) {
-        for await (const { envelopes } of requests) {
-          node.taken += envelopes.filter(({ content }) => content?.$case === 'execute').length;
-          await node.answered;
-          yield {
-            envelopes: envelopes.map(({ id }) => ({
-              id,
-              outcome: { $case: 'response', value: { result: undefined, load: undefined } },
-            })),
-          };
-        }
-      },
-    });
-    this.port = await this.server.listen('127.0.0.1', 0);
-    return this;
-  }
-
-  answer(): void {
-    this.answerAll();
-  }
-
-  async stop(): Promise<void> {
-    this.answer();
-    await this.server.shutdown(0);
-  }
+  const definition = defineAgent({
+    kind: 'held',
+    capabilities: ['x'],
+    concurrency: 10,
+    run: (_, ctx) => abortable(answered, ctx.signal),
+  });
+  const node = new LinkedProcess(nodeId, [definition]);
+  await node.host.activate({ id: `agent-of-${nodeId}`, kind: 'held' });
+  await node.start(port);
+  return { node, answer, taken: () => node.host.totals().inFlight };
 }
 
-let node: StubNode;
-let channels: ChannelPool;
-let view: ClusterView;
-let executor: NodeTaskExecutor;
-
-beforeEach(async () => {
-  node = await new StubNode().start();
-  channels = new ChannelPool();
-  view = new ClusterView(systemClock);
-  executor = new NodeTaskExecutor(channels, view, systemClock);
-});
-
-afterEach(async () => {
-  executor.close();
-  channels.close();
-  await node.stop();
-});
-
-const endpoint = () => ({ host: '127.0.0.1', port: node.port });
-
-/** An agent on a node at the stub's address. */
-function agentAt(nodeId: string): Target {
-  view.apply(
-    [
-      { kind: 'put', instance: nodeOf(nodeId, { endpoint: endpoint() }) },
-      { kind: 'put', instance: agentOf(`agent-of-${nodeId}`, ['x'], { nodeId, endpoint: endpoint() }) },
-    ],
-    view.revision + 1n,
-  );
-  const target = view.catalog.get({ service: 'agent', id: `agent-of-${nodeId}` });
-  if (target === undefined) throw new Error('no such agent');
-  return target;
-}
-
-function leave(nodeId: string): void {
-  view.apply([{ kind: 'removed', key: { service: 'node', id: nodeId } }], view.revision + 1n);
-}
-
-const request = RoutedExecuteTaskRequest.fromPartial({ task: { id: 'task-1' }, attempt: 1 });
+const startRouter = () => new LinkedProcess('router').start();
+const request = (nodeId: string) =>
+  RoutedExecuteTaskRequest.fromPartial({ task: { id: 'task-1', agentId: `agent-of-${nodeId}` }, attempt: 1 });
 const options = () => ({ deadlineMs: Date.now() + 10_000, traceparent: undefined });
 
+/** Sends a task to the agent of a node that is at `port`. */
+function send(router: LinkedProcess, nodeId: string, port: number) {
+  return router.executor.execute(router.knows(nodeId, port, `agent-of-${nodeId}`), request(nodeId), options());
+}
+
 /** What became of a try: its response, or what is known of it. */
-function outcome(response: Promise<RoutedExecuteTaskResponse>): Promise<string> {
+function outcome(response: Promise<unknown>): Promise<string> {
   return response.then(
     () => 'done',
     (error: unknown) => (error instanceof TroupeError ? `${outcomeOf(error)} ${error.reason}` : `unexpected ${String(error)}`),
@@ -103,56 +50,109 @@ function outcome(response: Promise<RoutedExecuteTaskResponse>): Promise<string> 
 
 describe('NodeTaskExecutor', () => {
   it('does a task on another node', async () => {
-    const target = agentAt('node-1');
-    const { response } = executor.execute(target, request, options());
-    await eventually(() => expect(node.taken).toBe(1));
-    node.answer();
+    const [{ node, answer, taken }, router] = await Promise.all([startNode('node-1'), startRouter()]);
+    const { response } = send(router, 'node-1', node.port);
+    await eventually(() => expect(taken()).toBe(1));
+    answer('yes');
     expect(await outcome(response)).toBe('done');
   });
 
   it('says that a task has not started on a node that cannot be reached', async () => {
-    const target = agentAt('node-1');
+    const [{ node }, router] = await Promise.all([startNode('node-1'), startRouter()]);
     await node.stop();
-    expect(await outcome(executor.execute(target, request, options()).response)).toBe('not_started NOT_CONNECTED');
+    expect(await outcome(send(router, 'node-1', node.port).response)).toBe('not_started NOT_CONNECTED');
+    // The next one need not wait for that.
+    expect(await outcome(send(router, 'node-1', node.port).response)).toBe('not_started NOT_CONNECTED');
+  });
+
+  it('says that a task has not started where another node is at the address', async () => {
+    const [{ node }, router] = await Promise.all([startNode('node-2'), startRouter()]);
+    expect(await outcome(send(router, 'node-1', node.port).response)).toBe('not_started NOT_CONNECTED');
   });
 
   it('ends at once what is under way on a node that leaves the cluster', async () => {
-    const target = agentAt('node-1');
-    const { response } = executor.execute(target, request, options());
-    await eventually(() => expect(node.taken).toBe(1));
-    leave('node-1');
+    const [{ node, taken }, router] = await Promise.all([startNode('node-1'), startRouter()]);
+    const { response } = send(router, 'node-1', node.port);
+    await eventually(() => expect(taken()).toBe(1));
+    router.forgets('node-1');
     expect(await outcome(response)).toBe('unknown NODE_LOST');
+    expect(isConnected(router.channels.get(`127.0.0.1:${node.port}`))).toBe(false);
   });
 
-  it('leaves alone what is under way on a node that has taken the address of one that leaves', async () => {
-    const before = executor.execute(agentAt('node-1'), request, options());
-    const after = executor.execute(agentAt('node-2'), request, options());
-    await eventually(() => expect(node.taken).toBe(2));
-    leave('node-1');
-    expect(await outcome(before.response)).toBe('unknown NODE_LOST');
-    node.answer();
-    expect(await outcome(after.response)).toBe('done');
-    const channel = channels.get(`127.0.0.1:${node.port}`);
-    expect(isConnected(channel)).toBe(true);
-    leave('node-2');
-    expect(isConnected(channel)).toBe(false);
-  });
-
-  it('calls off a task before it was sent, and after', async () => {
-    const target = agentAt('node-1');
-    const unsent = executor.execute(target, request, options());
+  it('calls off a task that waits for its link, and one that was sent', async () => {
+    const [{ node, taken }, router] = await Promise.all([startNode('node-1'), startRouter()]);
+    const unsent = send(router, 'node-1', node.port);
     unsent.cancel();
-    expect(await outcome(unsent.response)).toBe('not_started CANCELLED');
-    const sent = executor.execute(target, request, options());
-    await eventually(() => expect(node.taken).toBe(1));
+    expect(await outcome(unsent.response)).toBe('unknown CANCELLED');
+    const sent = send(router, 'node-1', node.port);
+    await eventually(() => expect(taken()).toBe(1));
     sent.cancel();
     expect(await outcome(sent.response)).toBe('unknown CANCELLED');
+    await eventually(() => expect(taken()).toBe(0));
   });
 
   it('says, of a task whose node left while it was being reached, that it has not started', async () => {
-    const target = agentAt('node-1');
-    const { response } = executor.execute(target, request, options());
-    leave('node-1');
-    expect(await outcome(response)).toBe('not_started NOT_CONNECTED');
+    const [{ node }, router] = await Promise.all([startNode('node-1'), startRouter()]);
+    const { response } = send(router, 'node-1', node.port);
+    router.forgets('node-1');
+    expect(await outcome(response)).toBe('not_started NODE_LOST');
+  });
+});
+
+describe('NodeTaskExecutor, for a node that serves the public contract alone', () => {
+  async function startPlain() {
+    const server = new RpcServer({ logger: silentLogger });
+    const taken: ExecuteTaskRequest[] = [];
+    const never = new Promise<never>(() => undefined);
+    const unused = () => {
+      throw new TroupeError('UNIMPLEMENTED', 'UNIMPLEMENTED', 'not served');
+    };
+    server.mount(NodeDefinition, {
+      deployAgent: unused,
+      undeployAgent: unused,
+      listAgents: unused,
+      watchHealth: unused,
+      getStatus: unused,
+      drain: unused,
+      executeTask: (task) => {
+        taken.push(task);
+        return task.attempt === 2 ? never : { result: undefined, load: undefined };
+      },
+      async *streamTask() {
+        yield { event: { $case: 'routed', value: { agentId: 'a', nodeId: 'plain', attempt: 1 } }, cursor: 1n, load: undefined };
+        yield { event: { $case: 'chunk', value: { sequence: 1n, payload: undefined } }, cursor: 2n, load: undefined };
+      },
+    });
+    const port = await server.listen('127.0.0.1', 0);
+    cleanUp(() => server.shutdown(0));
+    const router = await startRouter();
+    return { router, taken, port, target: router.knows('plain', port, 'agent-of-plain') };
+  }
+
+  it('does a task by a call, the first one too', async () => {
+    const { router, taken, port } = await startPlain();
+    const first = [1, 2, 3].map(() => outcome(send(router, 'plain', port).response));
+    expect(await Promise.all(first)).toEqual(['done', 'done', 'done']);
+    expect(await outcome(send(router, 'plain', port).response)).toBe('done');
+    expect(taken).toHaveLength(4);
+  });
+
+  it('streams a task by a call', async () => {
+    const { router, target } = await startPlain();
+    const signal = new AbortController().signal;
+    for (let n = 0; n < 2; n++) {
+      const seen: (string | undefined)[] = [];
+      const stream = router.executor.stream(target.instance, RoutedStreamTaskRequest.fromPartial({}), { ...options(), signal });
+      for await (const { event } of stream) seen.push(event?.$case);
+      expect(seen).toEqual(['routed', 'chunk']);
+    }
+  });
+
+  it('ends at once what is under way when the node leaves the cluster', async () => {
+    const { router, taken, target } = await startPlain();
+    const { response } = router.executor.execute(target, { ...request('plain'), attempt: 2 }, options());
+    await eventually(() => expect(taken).toHaveLength(1));
+    router.forgets('plain');
+    expect(await outcome(response)).toBe('unknown NODE_LOST');
   });
 });

@@ -129,23 +129,11 @@ export interface Part {
   last: boolean;
 }
 
-/** What one write of a router carries. */
-export interface ExchangeRequest {
-  /** In the order in which they were sent. */
-  envelopes: TaskEnvelope[];
-}
-
-/** What one write of a node carries. */
-export interface ExchangeResponse {
-  /** In the order in which they were done. */
-  envelopes: OutcomeEnvelope[];
-}
-
-/** A task, or that it is called off. */
+/** A task, or something about one that was sent before. */
 export interface TaskEnvelope {
-  /** Names the task on this stream; the router does not use it again before its outcome has come. */
+  /** Names the task among those of its sender on this link; not used again before its outcome has come. */
   id: number;
-  /** What the router wants. */
+  /** What the sender wants. */
   content:
     | //
     /** Do this. */
@@ -154,13 +142,16 @@ export interface TaskEnvelope {
     /** Nobody waits for it any more. */
     { $case: "cancel"; value: Cancel }
     | //
-    /** Do this, and stream what comes of it. */
+    /**
+     * Do this, and stream what comes of it: 16 messages at first, and as many more as are demanded. No more than about 1 MiB goes ahead of the
+     * demand for what follows.
+     */
     { $case: "stream"; value: RoutedStreamTaskRequest }
     | //
-    /** So many more messages of the stream are wanted. */
+    /** So many messages of the stream were read: as many more are wanted. */
     { $case: "demand"; value: number }
     | //
-    /** The connection of the caller was lost: it may come back for the stream. */
+    /** The connection of the caller was lost: it may come back for the stream, within the window that it gave. */
     { $case: "callerLost"; value: Cancel }
     | undefined;
   /** W3C trace context. */
@@ -173,10 +164,7 @@ export interface Cancel {
 
 /** What became of a task. */
 export interface OutcomeEnvelope {
-  /**
-   * From the task's envelope. 0, without an outcome: the node will end. The router sends no more on this stream and ends its side;
-   * what it has sent is answered before the node ends the other.
-   */
+  /** From the task's envelope. */
   id: number;
   /** How it ended. */
   outcome:
@@ -190,7 +178,7 @@ export interface OutcomeEnvelope {
     /** A message of a stream. */
     { $case: "event"; value: RoutedStreamTaskResponse }
     | //
-    /** The stream has ended. */
+    /** The stream has ended, and completed. */
     { $case: "end"; value: Cancel }
     | undefined;
 }
@@ -1204,148 +1192,6 @@ export const Part: MessageFns<Part> = {
   },
 };
 
-function createBaseExchangeRequest(): ExchangeRequest {
-  return { envelopes: [] };
-}
-
-export const ExchangeRequest: MessageFns<ExchangeRequest> = {
-  encode(message: ExchangeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.envelopes) {
-      TaskEnvelope.encode(v!, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ExchangeRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseExchangeRequest();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.envelopes.push(TaskEnvelope.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): ExchangeRequest {
-    return {
-      envelopes: globalThis.Array.isArray(object?.envelopes)
-        ? object.envelopes.map((e: any) => TaskEnvelope.fromJSON(e))
-        : [],
-    };
-  },
-
-  toJSON(message: ExchangeRequest): unknown {
-    const obj: any = {};
-    if (message.envelopes?.length) {
-      obj.envelopes = message.envelopes.map((e) => TaskEnvelope.toJSON(e));
-    }
-    return obj;
-  },
-
-  create(base?: DeepPartial<ExchangeRequest>): ExchangeRequest {
-    return ExchangeRequest.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<ExchangeRequest>): ExchangeRequest {
-    const message = createBaseExchangeRequest();
-    message.envelopes = object.envelopes?.map((e) => TaskEnvelope.fromPartial(e)) || [];
-    return message;
-  },
-};
-
-function createBaseExchangeResponse(): ExchangeResponse {
-  return { envelopes: [] };
-}
-
-export const ExchangeResponse: MessageFns<ExchangeResponse> = {
-  encode(message: ExchangeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.envelopes) {
-      OutcomeEnvelope.encode(v!, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ExchangeResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseExchangeResponse();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.envelopes.push(OutcomeEnvelope.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): ExchangeResponse {
-    return {
-      envelopes: globalThis.Array.isArray(object?.envelopes)
-        ? object.envelopes.map((e: any) => OutcomeEnvelope.fromJSON(e))
-        : [],
-    };
-  },
-
-  toJSON(message: ExchangeResponse): unknown {
-    const obj: any = {};
-    if (message.envelopes?.length) {
-      obj.envelopes = message.envelopes.map((e) => OutcomeEnvelope.toJSON(e));
-    }
-    return obj;
-  },
-
-  create(base?: DeepPartial<ExchangeResponse>): ExchangeResponse {
-    return ExchangeResponse.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<ExchangeResponse>): ExchangeResponse {
-    const message = createBaseExchangeResponse();
-    message.envelopes = object.envelopes?.map((e) => OutcomeEnvelope.fromPartial(e)) || [];
-    return message;
-  },
-};
-
 function createBaseTaskEnvelope(): TaskEnvelope {
   return { id: 0, content: undefined, traceparent: "" };
 }
@@ -1770,24 +1616,6 @@ export const LinkDefinition = {
       requestType: OpenRequest as typeof OpenRequest,
       requestStream: true,
       responseType: OpenResponse as typeof OpenResponse,
-      responseStream: true,
-      options: {},
-    },
-  },
-} as const;
-
-/** Served by nodes. */
-export type TaskLinkDefinition = typeof TaskLinkDefinition;
-export const TaskLinkDefinition = {
-  name: "TaskLink",
-  fullName: "troupe.internal.v1.TaskLink",
-  methods: {
-    /** Carries tasks one way and what became of them the other, in any order, matched by id. */
-    exchange: {
-      name: "Exchange",
-      requestType: ExchangeRequest as typeof ExchangeRequest,
-      requestStream: true,
-      responseType: ExchangeResponse as typeof ExchangeResponse,
       responseStream: true,
       options: {},
     },
