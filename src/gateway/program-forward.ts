@@ -3,7 +3,7 @@ import { TroupeError } from '../core/errors.js';
 import { endpointText, NODE_SERVICE } from '../core/instance.js';
 import type { ClusterView } from '../discovery/view.js';
 import type { Hello } from '../gen/troupe/v1/messaging.js';
-import type { ByteStream, ByteStreamListener } from '../rpc/byte-stream.js';
+import type { ListenedStream } from '../rpc/byte-stream.js';
 import { openChannel } from '../rpc/channels.js';
 import { type Duplex, RawClient } from '../rpc/raw-client.js';
 import { RenewedChannel } from '../rpc/renewed-channel.js';
@@ -16,11 +16,6 @@ export interface ProgramForwardDeps {
   readonly clock: Clock;
   /** The process that a resume token is of; undefined for what is no token. */
   readonly nodeOfToken: (token: string) => string | undefined;
-}
-
-/** A stream whose listener can be replaced. */
-export interface PassedStream extends ByteStream {
-  listener: ByteStreamListener;
 }
 
 interface NodeChannels {
@@ -48,7 +43,7 @@ export class ProgramForward {
   }
 
   /** Takes over a paused stream that is for a node; false for one that is for this gateway. @throws UNAVAILABLE, NOT_FOUND / UNKNOWN_SESSION. */
-  readonly passOn = (hello: Hello, bytes: Buffer, stream: PassedStream): boolean => {
+  readonly passOn = (hello: Hello, bytes: Buffer, stream: ListenedStream): boolean => {
     const { agentId, resumeToken } = hello;
     if (resumeToken === '' && agentId === '') return false;
     const address = resumeToken === '' ? this.place() : this.find(resumeToken);
@@ -106,7 +101,7 @@ export class ProgramForward {
   }
 }
 
-function pipe(client: RawClient, first: Buffer, program: PassedStream): void {
+function pipe(client: RawClient, first: Buffer, program: ListenedStream): void {
   const toProgram = new Flow(
     () => node.pause(),
     () => node.resume(),

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
 import type { Hello } from '../gen/troupe/v1/messaging.js';
 import { readFrame } from '../link/session-frames.js';
-import { type ByteStreamListener, ServerByteStream } from '../rpc/byte-stream.js';
+import { type ByteStreamListener, type ListenedStream, ServerByteStream } from '../rpc/byte-stream.js';
 import type { Logger } from '../telemetry/logger.js';
 import * as refusals from './session-errors.js';
 import type { Sessions } from './sessions.js';
@@ -16,7 +16,7 @@ export interface ConnectDeps {
    * Takes over a stream that belongs to another process, paused, with the bytes of its hello; false where it is for this one.
    * @throws what keeps the program out.
    */
-  readonly passOn?: (hello: Hello, bytes: Buffer, stream: ServerByteStream) => boolean;
+  readonly passOn?: (hello: Hello, bytes: Buffer, stream: ListenedStream) => boolean;
 }
 
 /** The first frame comes within this. */

@@ -3,7 +3,7 @@ import { newId } from '../core/ids.js';
 import type { Random } from '../core/random.js';
 import type { Hello } from '../gen/troupe/v1/messaging.js';
 import { MAX_CREDIT } from '../link/outbox.js';
-import type { ServerByteStream } from '../rpc/byte-stream.js';
+import type { ListenedStream } from '../rpc/byte-stream.js';
 import { Session, type SessionDeps } from './session.js';
 import * as refusals from './session-errors.js';
 import { DEFAULT_CREDIT, readHello } from './session-hello.js';
@@ -38,7 +38,7 @@ export class Sessions {
   }
 
   /** Attaches the program that said hello. @throws what keeps it out. */
-  async open(hello: Hello, stream: ServerByteStream): Promise<void> {
+  async open(hello: Hello, stream: ListenedStream): Promise<void> {
     if (hello.resumeToken !== '') return this.resume(hello, stream);
     if (this.isDraining) throw refusals.draining();
     if (this.sessions.size >= MAX_SESSIONS) throw refusals.tooManySessions(MAX_SESSIONS);
@@ -74,7 +74,7 @@ export class Sessions {
   }
 
   /** @throws NOT_FOUND / UNKNOWN_SESSION, INVALID_ARGUMENT. */
-  private resume({ resumeToken, received, credit }: Hello, stream: ServerByteStream): void {
+  private resume({ resumeToken, received, credit }: Hello, stream: ListenedStream): void {
     const session = this.byName.get(nameOf(resumeToken) ?? '');
     if (session === undefined || !isSame(session.token, resumeToken)) throw refusals.unknownSession();
     if (credit > MAX_CREDIT) throw refusals.wrongCredit(`is more than ${MAX_CREDIT}`);

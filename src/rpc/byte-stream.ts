@@ -28,20 +28,24 @@ export interface ByteStream {
   resume(): void;
 }
 
+/** One that can be taken over, by another listener. */
+export interface ListenedStream extends ByteStream {
+  listener: ByteStreamListener;
+}
+
 /** A reset comes within this after an end in order. */
 const RESET_MS = 100;
 /** What was written before the end may take so long to leave; then it is cut. */
 const LAST_WORDS_MS = 2_000;
 
 /** The server's end of a bidirectional call. */
-export class ServerByteStream implements ByteStream {
+export class ServerByteStream implements ListenedStream {
   private isOver = false;
   private disarm: () => void = () => undefined;
 
   constructor(
     private readonly call: ServerDuplexStream<Buffer, Buffer>,
     private readonly clock: Clock,
-    /** May be replaced by one who takes the stream over. */
     public listener: ByteStreamListener,
   ) {
     call.on('data', (bytes: Buffer) => {

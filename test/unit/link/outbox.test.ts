@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ConnectResponse } from '../../../src/gen/troupe/v1/messaging.js';
+import { RoutedConnectResponse } from '../../../src/gen/troupe/internal/v1/session.js';
 import { MAX_CREDIT, MAX_HELD_BYTES, MAX_KEPT_BYTES, Outbox } from '../../../src/link/outbox.js';
 import { envelopeBytes } from '../../../src/link/session-frames.js';
 
@@ -9,7 +9,7 @@ const envelope = (id: string, bytes = 0) => envelopeBytes({ id, payload: Buffer.
 function next(outbox: Outbox): [number, ...string[]] | undefined {
   const bytes = outbox.next();
   if (bytes === undefined) return undefined;
-  const { frame } = ConnectResponse.decode(bytes);
+  const { frame } = RoutedConnectResponse.decode(bytes);
   if (frame?.$case !== 'batch') throw new Error('no batch');
   return [Number(frame.value.sequence), ...frame.value.envelopes.map(({ id }) => id)];
 }

@@ -93,11 +93,11 @@ export interface Hello {
   grace:
     | Duration
     | undefined;
-  /** From the `welcome` of the stream that broke: goes on where that ended. All other fields but `received` are ignored then. */
+  /** From the `welcome` of the stream that broke: goes on where that ended. All other fields but `received` and `credit` are ignored then. */
   resumeToken: string;
-  /** With a token: `sequence` of the last batch that came. */
+  /** With a token: `sequence` of the last batch that came. What followed is sent again, and needs no credit for that. */
   received: bigint;
-  /** Envelopes that may be sent to it at first, 1 to 1,000,000; 1,000 when not given. Each `credit` adds to that. */
+  /** Envelopes that may be sent to it at first over this stream, 1 to 1,000,000; 1,000 when not given. Each `credit` adds to that. */
   credit: number;
 }
 
@@ -133,9 +133,12 @@ export interface Batch {
   sequence: bigint;
 }
 
-/** Lets the peer go on. */
+/**
+ * Lets the peer go on. Due when half of the credit is used, and when 1 MiB has come since the last: what is not acknowledged is kept to be sent again,
+ * and a process keeps 8 MiB of it for a program before it waits.
+ */
 export interface Credit {
-  /** So many envelopes more than before may be sent, up to 1,000,000 together. */
+  /** So many envelopes more than before may be sent, up to 1,000,000 together. 0 only where `received` is given. */
   envelopes: number;
   /** `sequence` of the last batch that was received: it, and those before, need not be kept to be sent again. */
   received: bigint;
