@@ -9,7 +9,7 @@ const none = () => undefined;
 
 function readerOf(envelope: (reader: EnvelopeReader) => void): IncomingFrames {
   const handlers: FrameHandlers = {
-    ...{ hello: none, welcome: none, ping: none, drain: none, credit: none, task: none, outcome: none },
+    ...{ hello: none, welcome: none, ping: none, pong: none, drain: none, credit: none, task: none, outcome: none },
     envelope,
   };
   return new IncomingFrames(handlers);
