@@ -32,6 +32,7 @@ class Session:
         self.generation = 1  # which session this is: a new one begins where the one before is lost with its node
         self.given = set()  # what the program is to answer
         self.draining = False  # the node will end
+        self.told = False  # the node knows that nothing new is to come
         self.address = address
         self.hello = hello
         self.on_envelope = on_envelope
@@ -55,15 +56,13 @@ class Session:
                 self.given.discard(envelope.correlation_id)
             self.waiting.append(envelope)
             self._flush()
-            self._move_on()
+            self._end_when_done()
 
     def close(self):
-        """Says that nothing new is to come, and ends this side."""
+        """Says that nothing new is to come, and ends this side when all that came is answered."""
         with self.lock:
             self.closing = True
-            if self.out is not None:
-                self.out.put(messaging_pb2.ConnectRequest(drain=messaging_pb2.Drain()))
-                self.out.put(None)
+            self._leave()
 
     def run(self):
         """Stays attached until `close`. Raises Ended for what does not pass."""
@@ -121,10 +120,15 @@ class Session:
                 elif frame == "drain":
                     with self.lock:
                         self.draining = True
-                        self._move_on()
+                        self._leave()
+                elif frame == "pong":
+                    # What the node had sent before it knew that nothing new is to come is here.
+                    with self.lock:
+                        self.told = True
+                        self._end_when_done()
         finally:
             with self.lock:
-                self.out = None
+                self.out, self.told = None, False
             out.put(None)
 
     def _welcome(self, welcome, out):
@@ -154,11 +158,15 @@ class Session:
                 self.given.add(envelope.correlation_id)
             elif envelope.kind == KIND.ENVELOPE_KIND_CANCEL:
                 self.given.discard(envelope.correlation_id)
-                self._move_on()
+                self._end_when_done()
 
-    def _move_on(self):
-        """Leaves a node that will end, when all that it gave has been answered."""
-        if self.draining and self.out is not None and not self.given and not self.waiting:
+    def _leave(self):
+        if self.out is not None:
+            self.out.put(messaging_pb2.ConnectRequest(drain=messaging_pb2.Drain()))
+            self.out.put(messaging_pb2.ConnectRequest(ping=messaging_pb2.Ping(id=1)))
+
+    def _end_when_done(self):
+        if self.told and self.out is not None and not self.given and not self.waiting:
             self.out.put(None)
 
     def _acknowledge(self, sequence):
@@ -170,7 +178,7 @@ class Session:
         with self.lock:
             self.token, self.received, self.sequence = "", 0, 0
             self.generation += 1
-            self.draining = False
+            self.draining = self.told = False
             self.given.clear()
             self.kept.clear()
             self.waiting.clear()

@@ -91,10 +91,7 @@ export class AttachedAgent implements AttachedMessenger {
     this.state = { kind: 'closed' };
     if (state.kind === 'waiting') state.disarm();
     const { session, work } = state.attachment;
-    if (state.kind === 'attached') {
-      session.drain();
-      await this.within(graceMs, work.whenIdle());
-    }
+    if (state.kind === 'attached') await this.within(graceMs, leave(state.attachment));
     work.cancel(new TroupeError('CANCELLED', 'CANCELLED', 'the agent ends'));
     session.end();
     this.onClosed();
@@ -152,9 +149,9 @@ export class AttachedAgent implements AttachedMessenger {
   /** The node ends: another session takes over, and the old one finishes what it has. */
   private moveOn(old: ProgramSession): void {
     if (this.state.kind !== 'attached' || !this.isCurrent(old)) return;
-    const { work } = this.state.attachment;
+    const { attachment } = this.state;
     this.begin();
-    void work.whenIdle().then(() => old.end());
+    void leave(attachment).then(() => old.end());
   }
 
   private begin(): void {
@@ -202,6 +199,12 @@ export class AttachedAgent implements AttachedMessenger {
     await Promise.race([work, late]);
     disarm();
   }
+}
+
+/** Resolves when nothing new comes, and what came is done. */
+async function leave({ session, work }: Attachment): Promise<void> {
+  await session.drain();
+  await work.whenIdle();
 }
 
 /** The session is gone for good: what comes next is a new one. */

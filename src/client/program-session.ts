@@ -35,6 +35,7 @@ export class ProgramSession {
   private isWriting = false;
   private isScheduled = false;
   private isEnding = false;
+  private onPong: (() => void)[] = [];
   private token = '';
 
   constructor(
@@ -63,6 +64,7 @@ export class ProgramSession {
         if (this.stream !== stream) return;
         this.stream = undefined;
         this.isWelcome = false;
+        this.ponged();
         this.listener.broken(error);
       },
     });
@@ -109,9 +111,12 @@ export class ProgramSession {
     });
   }
 
-  /** Tells the node that nothing new is to come. */
-  drain(): void {
+  /** Tells the node that nothing new is to come. Resolves when nothing more comes: all that the node had sent before it knew is here. */
+  drain(): Promise<void> {
+    if (!this.isWelcome) return Promise.resolve();
     this.say({ $case: 'drain', value: {} });
+    this.say({ $case: 'ping', value: { id: 1n } });
+    return new Promise((resolve) => this.onPong.push(resolve));
   }
 
   /** Ends this side when all has been sent. */
@@ -133,6 +138,10 @@ export class ProgramSession {
     this.cancel();
     for (const { reject } of this.waiting.values()) reject(error);
     this.waiting.clear();
+  }
+
+  private ponged(): void {
+    for (const resolve of this.onPong.splice(0)) resolve();
   }
 
   private say(frame: ProgramFrame): void {
@@ -202,6 +211,8 @@ export class ProgramSession {
         this.listener.drains();
         break;
       case 'pong':
+        this.ponged();
+        break;
       case 'subscriptions':
     }
   }

@@ -10,9 +10,9 @@ import { durationFromMs } from '../rpc/codec/time.js';
 import type { Delivery, Recipient } from '../runtime/delivery.js';
 import { messageEnvelope } from './agent-envelopes.js';
 import type { AgentPort } from './agent-port.js';
-import { AttachedAgent } from './attached-agent.js';
 import type { ProgramPort, ProgramRequestDeps } from './program-port.js';
 import { ProgramRequests } from './program-requests.js';
+import { SessionAgent } from './session-agent.js';
 import * as refusals from './session-errors.js';
 import type { SessionOrder } from './session-hello.js';
 import { SessionLine } from './session-line.js';
@@ -55,13 +55,11 @@ export class Session implements ProgramPort, Recipient {
   readonly token: string;
   private state: SessionState;
   private isOpen = false;
-  /** Its agent is registered. */
-  private isAgent = false;
   /** The program has ended its side. */
   private isFinishing = false;
   private readonly outbox: Outbox;
   private readonly traffic: SessionTraffic;
-  private readonly agent: AttachedAgent | undefined;
+  private readonly place: SessionAgent | undefined;
   private readonly requests: ProgramRequests;
   private readonly subscriptions: SessionSubscriptions;
 
@@ -79,17 +77,10 @@ export class Session implements ProgramPort, Recipient {
     this.requests = new ProgramRequests(this, deps);
     const { agent: manifest } = order;
     if (manifest !== undefined) {
-      const { outbox } = this;
-      const { clock } = deps;
-      this.agent = new AttachedAgent({
-        manifest,
-        outbox,
-        clock,
-        wake: () => this.wake(),
-        stopped: () => this.agentStopped(),
-      });
+      const handlers = { wake: () => this.wake(), stopped: () => this.agentStopped() };
+      this.place = new SessionAgent({ manifest, outbox: this.outbox, clock: deps.clock, ...handlers }, deps.agents);
     }
-    const { agent } = this;
+    const agent = this.place?.agent;
     this.traffic = new SessionTraffic({
       id,
       outbox: this.outbox,
@@ -110,11 +101,7 @@ export class Session implements ProgramPort, Recipient {
   /** Registers it, and welcomes it. @throws what keeps it out; it has ended then. */
   async open(): Promise<void> {
     try {
-      if (this.agent !== undefined && this.order.agent !== undefined) {
-        if (this.deps.agents === undefined) throw refusals.noAgentsHere();
-        await this.deps.agents.attach(this.agent.definition, this.order.agent, this.agent.refusal);
-        this.isAgent = true;
-      }
+      await this.place?.register();
       if (this.order.topics.length > 0) await this.subscriptions.change(this.order.topics, []);
     } catch (error) {
       this.end(error instanceof TroupeError ? error : undefined);
@@ -151,7 +138,7 @@ export class Session implements ProgramPort, Recipient {
     else this.state.disarm();
     const line = this.lineOf(stream);
     this.state = { kind: 'attached', line };
-    this.agent?.back();
+    this.place?.agent.back();
     this.welcome(line);
     if (this.subscriptions.hasChanged) this.tellSubscriptions();
   }
@@ -298,23 +285,19 @@ export class Session implements ProgramPort, Recipient {
     const { graceMs } = this.order;
     if (!this.isOpen || this.isFinishing || graceMs === 0) this.end();
     else {
-      this.agent?.away();
+      this.place?.agent.away();
       this.state = { kind: 'detached', disarm: this.deps.clock.after(graceMs, () => this.end()) };
     }
   }
 
   /** Takes the agent out of the cluster; what it has may be answered for `graceMs`. */
   private leave(graceMs: number): void {
-    const { agent } = this;
-    if (agent === undefined) return;
-    agent.leave();
-    // The id may be that of somebody else.
-    if (this.isAgent) void this.deps.agents?.detach(this.id, graceMs).finally(() => agent.end());
+    this.place?.leave(graceMs);
   }
 
   /** Somebody has stopped the agent: by hand, or because its id was taken by another while the node had no lease. */
   private agentStopped(): void {
-    if (this.agent?.isLeaving === true || this.deps.isDraining()) return;
-    this.end(refusals.undeployed(this.id));
+    const why = this.place?.whyStopped;
+    if (why !== undefined && !this.deps.isDraining()) this.end(why);
   }
 }

@@ -7,12 +7,11 @@ import { Load } from '../support/load.js';
 import { client, type Role, startGateway, startNode, startRegistry } from '../support/roles.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
-let registry: Role;
 let gateway: Role;
 let troupe: TroupeClient;
 
 beforeAll(async () => {
-  registry = await startRegistry();
+  const registry = await startRegistry();
   [, gateway] = await Promise.all([startNode('node-1', registry.address), startGateway(registry.address)]);
   troupe = client(gateway.address);
   await eventually(async () => expect((await troupe.nodes()).length).toBe(1));
@@ -134,20 +133,26 @@ describe('an agent that is attached by the SDK', () => {
   });
 
   it('goes to another node when its own drains; where there are two of them, nothing fails', async () => {
-    await startNode('node-2', registry.address);
-    await eventually(async () => expect((await troupe.nodes()).filter(({ status }) => status === 2)).toHaveLength(2));
-    const { agent, capability } = await attach({ replica: true, concurrency: 10 });
-    const home = agent.nodeId;
-    for (let other = home; other === home; )
-      other = (await attach({ replica: true, concurrency: 10, capabilities: [capability] })).agent.nodeId;
-    const load = new Load(4, () => troupe.run(capability, 'x'));
+    const own = await startRegistry();
+    const [door] = await Promise.all([startGateway(own.address), ...['a', 'b'].map((id) => startNode(id, own.address))]);
+    const caller = client(door.address);
+    await eventually(async () => expect((await caller.nodes()).filter(({ status }) => status === 2)).toHaveLength(2));
+    const options = { id: 'mover', replica: true, capabilities: ['moving'], concurrency: 10, run: () => 'moved' };
+    const agents = [await caller.attachAgent(options)];
+    while (new Set(agents.map(({ nodeId }) => nodeId)).size < 2) agents.push(await caller.attachAgent(options));
+    const [agent] = agents;
+    const home = agent?.nodeId ?? '';
+    await eventually(async () => expect((await caller.run('moving')).text()).toBe('moved'));
+    const load = new Load(4, () => caller.run('moving'));
     await eventually(() => expect(load.succeeded).toBeGreaterThan(50));
-    await troupe.drain(home);
-    await eventually(() => expect(agent.nodeId).not.toBe(home));
+    await caller.drain(home);
+    await eventually(() => expect(agent?.nodeId).not.toBe(home));
     const before = load.succeeded;
     await eventually(() => expect(load.succeeded).toBeGreaterThan(before + 50));
     expect((await load.stop()).failures).toEqual({});
-    expect((await troupe.run(capability, 'y', { agentId: agent.id })).nodeId).toBe(agent.nodeId);
+    await eventually(async () =>
+      expect((await caller.run('moving', 'y', { agentId: agent?.id ?? '' })).nodeId).toBe(agent?.nodeId),
+    );
   });
 
   it('leaves in order: it finishes what it has', async () => {
