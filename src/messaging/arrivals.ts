@@ -136,7 +136,7 @@ export class Arrivals {
       const recipient = this.deps.recipients.get(to);
       if (recipient !== undefined) {
         const waitForRoom = message.waitForRoom && !message.atLeastOnce;
-        return this.give({ ...message, waitForRoom }, message, sender, recipient);
+        if (this.give({ ...message, waitForRoom }, message, sender, recipient)) return true;
       }
       const nodeId = this.deps.directory.find(to);
       if (nodeId === undefined || nodeId === this.deps.nodeId) return false;

@@ -54,7 +54,7 @@ export class Broadcasts {
       if (subscriptions.here(message.topic).length > 0) {
         collector.part();
         this.localQueue.push(() => {
-          const parts = { ...message, kind: 'send' as const, content, correlationId: 0, fromNode: '' };
+          const parts = { ...message, kind: 'send' as const, content, waitForRoom: false, correlationId: 0, fromNode: '' };
           const recipients = subscriptions.here(message.topic);
           const refused = this.offerAll(new Delivery(parts, this.origin), recipients);
           collector.told(receiptsOf(recipients, message.from, refused));
@@ -69,6 +69,8 @@ export class Broadcasts {
   arrived(peer: Peer, envelope: EnvelopeReader): void {
     const { correlationId, from, topic } = envelope;
     const recipients = this.deps.subscriptions.here(topic);
+    // Its sender is told at once who has it: nobody waits for room.
+    envelope.waitForRoom = false;
     const delivery = new Delivery(withDeadline(envelope, this.deps.clock), this.origin);
     const refused = this.offerAll(delivery, recipients);
     if (correlationId === 0) return;

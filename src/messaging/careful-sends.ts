@@ -11,6 +11,8 @@ import type { OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
 export interface CarefulSendsDeps {
   /** Sends a message once. */
   readonly sendOnce: (message: OutgoingMessage, waiter: Waiter) => PendingMessage;
+  /** Whether an agent that nobody has now was there before. */
+  readonly mayComeBack: (agentId: string) => boolean;
   readonly deadLetters: DeadLetterSink;
   readonly clock: Clock;
   readonly random: Random;
@@ -21,6 +23,8 @@ const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 /** Messages of one sender to one receiver that may wait for the one before. */
 const MAX_WAITING = 1_000;
 const BACKOFF = { initialMs: 10, capMs: 500 };
+/** One try of those that are sent until they are acknowledged. */
+const TRY_MS = 5_000;
 
 interface Line {
   readonly waiting: Fifo<CarefulSend>;
@@ -63,7 +67,9 @@ export class CarefulSends {
     for (let next = line?.waiting.shift(); next !== undefined; next = line?.waiting.shift()) {
       if (line !== undefined) line.bytes -= next.bytes;
       if (next.hasEnded) continue;
-      next.begin();
+      // In a turn of its own: one that is refused at once would begin the next within itself.
+      const first = next;
+      queueMicrotask(() => (first.hasEnded ? this.ended(key) : first.begin()));
       return;
     }
     this.lines.delete(key);
@@ -118,9 +124,10 @@ class CarefulSend implements PendingMessage {
     const { state } = this;
     if (state.kind === 'ended') return;
     if (state.kind === 'waiting') state.cancelTimer();
-    this.end();
+    this.state = ENDED;
     if (state.kind === 'sent') state.pending?.cancel(error);
     this.giveUp(error);
+    this.end();
   }
 
   demand(): void {}
@@ -128,27 +135,44 @@ class CarefulSend implements PendingMessage {
   private try(): void {
     this.tries += 1;
     this.state = { kind: 'sent', pending: undefined };
-    const pending = this.deps.sendOnce(this.message, {
+    const pending = this.deps.sendOnce(this.forOneTry(), {
       answered: (content, from) => {
         if (this.state.kind === 'ended') return;
-        this.end();
         this.waiter.answered(content, from);
+        this.end();
       },
       failed: (error) => this.failed(error),
     });
     if (this.state.kind === 'sent') this.state = { kind: 'sent', pending };
   }
 
+  /** Where it is sent until it is acknowledged, an acknowledgement that was lost on its way is not waited for to the end. */
+  private forOneTry(): OutgoingMessage {
+    const { message, deps } = this;
+    if (!message.atLeastOnce) return message;
+    return { ...message, deadlineMs: Math.min(message.deadlineMs, deps.clock.now() + TRY_MS) };
+  }
+
   private failed(error: TroupeError): void {
     if (this.state.kind === 'ended') return;
     const pauseMs = backoffMs(this.tries, BACKOFF, this.deps.random);
     const isInTime = this.deps.clock.now() + pauseMs < this.message.deadlineMs;
-    if (!mayTryAgain(this.message, error) || !isInTime) {
+    if (!this.mayTryAgain(error) || !isInTime) {
+      this.giveUp(error.reason === 'MAILBOX_FULL' && this.message.waitForRoom ? noRoom(this.message.to) : error);
       this.end();
-      this.giveUp(error);
       return;
     }
     this.state = { kind: 'waiting', cancelTimer: this.deps.clock.after(pauseMs, () => this.try()) };
+  }
+
+  /** Whether another try can help, and does no harm. */
+  private mayTryAgain({ code, reason, metadata }: TroupeError): boolean {
+    const { waitForRoom, atLeastOnce, to } = this.message;
+    if (waitForRoom && (reason === 'MAILBOX_FULL' || reason === 'LINK_FULL')) return true;
+    if (!atLeastOnce) return false;
+    if (code === 'DEADLINE_EXCEEDED' || reason === 'OUTCOME_UNKNOWN') return true;
+    if (reason === 'UNKNOWN_AGENT') return this.deps.mayComeBack(to);
+    return code === 'UNAVAILABLE' && metadata.started === 'false';
   }
 
   private giveUp(error: TroupeError): void {
@@ -169,9 +193,6 @@ class CarefulSend implements PendingMessage {
   }
 }
 
-/** Whether another try can help, and does no harm. */
-function mayTryAgain({ waitForRoom, atLeastOnce }: OutgoingMessage, { code, reason, metadata }: TroupeError): boolean {
-  if (waitForRoom && (reason === 'MAILBOX_FULL' || reason === 'LINK_FULL')) return true;
-  if (!atLeastOnce) return false;
-  return reason === 'OUTCOME_UNKNOWN' || (code === 'UNAVAILABLE' && metadata.started === 'false');
+function noRoom(to: string): TroupeError {
+  return deadlineExceeded(`the mailbox of "${to}" had no room for the message before its deadline`);
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import { AGENT_SERVICE } from '../core/instance.js';
+import { AGENT_SERVICE, NODE_SERVICE } from '../core/instance.js';
 import type { ClusterView } from '../discovery/view.js';
 
 /** An agent that left is waited for so long: it may be on its way to another node. */
@@ -28,6 +28,7 @@ export class Directory {
   ) {
     this.stopListening = view.onChange(({ removed, put }) => {
       for (const { id, service } of removed) {
+        if (service === NODE_SERVICE) this.unlearn(id);
         if (service !== AGENT_SERVICE) continue;
         this.known.delete(id);
         this.left(id);
@@ -67,14 +68,23 @@ export class Directory {
   awayForMs(agentId: string): number {
     const leftAtMs = this.gone.get(agentId);
     if (leftAtMs === undefined) return 0;
-    const ms = leftAtMs + AWAY_MS - this.clock.monotonicMs();
-    if (ms > 0) return ms;
-    this.gone.delete(agentId);
-    return 0;
+    return Math.max(0, leftAtMs + AWAY_MS - this.clock.monotonicMs());
+  }
+
+  /** Whether an agent was there and has left: it may come back, with its node for instance. Of the last 100,000. */
+  hasLeft(agentId: string): boolean {
+    return this.gone.has(agentId);
   }
 
   close(): void {
     this.stopListening();
+  }
+
+  /** What was learned of a node that is gone. */
+  private unlearn(nodeId: string): void {
+    for (const [agentId, known] of this.known) {
+      if (known.nodeId === nodeId && known.untilMs !== Number.POSITIVE_INFINITY) this.known.delete(agentId);
+    }
   }
 
   private note(agentId: string, nodeId: string, untilMs: number): void {

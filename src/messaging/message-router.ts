@@ -1,7 +1,7 @@
 import type { Subscription } from '../agent/messages.js';
 import type { Clock } from '../core/clock.js';
 import { deadlineExceeded, TroupeError } from '../core/errors.js';
-import type { Random } from '../core/random.js';
+import { type Random, randomInt } from '../core/random.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import type { EnvelopeReader } from '../link/envelope-reader.js';
 import type { Links } from '../link/links.js';
@@ -47,12 +47,12 @@ export class MessageRouter implements Messages, OutboundOwner {
   private readonly careful: CarefulSends;
 
   constructor(private readonly deps: MessageRouterDeps) {
-    this.pending = new PendingMessages(deps.clock);
+    this.pending = new PendingMessages(deps.clock, randomInt(deps.random, 0x10000));
     this.localOrigin = new LocalOrigin(this.pending, deps.deadLetters);
     const { recipients, localOrigin, pending } = this;
     this.arrivals = new Arrivals({ ...deps, recipients, localOrigin, pending });
     const sendOnce = (message: OutgoingMessage, waiter: Waiter) => this.begin('send', message, waiter);
-    this.careful = new CarefulSends({ ...deps, sendOnce });
+    this.careful = new CarefulSends({ ...deps, sendOnce, mayComeBack: (agentId) => deps.directory.hasLeft(agentId) });
     this.broadcasts = new Broadcasts({ ...deps, peerOf: (id) => deps.links().to(id) });
   }
 
@@ -130,7 +130,7 @@ export class MessageRouter implements Messages, OutboundOwner {
         this.arrivals.arrived(peer, envelope);
         return;
       case EnvelopeKind.ENVELOPE_KIND_RESPONSE: {
-        const outbound = this.pending.take(envelope.correlationId);
+        const outbound = this.settled(envelope);
         if (outbound === undefined) return;
         this.learn(outbound, peer);
         outbound.answered(envelope.content, envelope.from);
@@ -144,7 +144,7 @@ export class MessageRouter implements Messages, OutboundOwner {
         this.acknowledged(peer, envelope);
         return;
       case EnvelopeKind.ENVELOPE_KIND_ERROR:
-        this.pending.take(envelope.correlationId)?.failed(envelope.error() ?? noReason());
+        this.settled(envelope)?.failed(envelope.error() ?? noReason());
         return;
       case EnvelopeKind.ENVELOPE_KIND_CHUNK:
         this.partArrived(peer, envelope);
@@ -259,7 +259,10 @@ export class MessageRouter implements Messages, OutboundOwner {
     } else if (answer !== 'parked') {
       if (isGone(answer)) {
         outbound.message = { ...message, content };
-        this.hold(outbound);
+        // It ends here, or has not begun; another process may have it already.
+        const nodeId = this.deps.directory.find(message.to);
+        if (nodeId === undefined || nodeId === this.nodeId) this.hold(outbound);
+        else this.sendTo(this.deps.links().to(nodeId), outbound);
       } else this.localOrigin.refused(delivery, answer);
     }
   }
@@ -317,7 +320,7 @@ export class MessageRouter implements Messages, OutboundOwner {
 
   private acknowledged(peer: Peer, envelope: EnvelopeReader): void {
     if (this.broadcasts.acknowledged(peer, envelope)) return;
-    const outbound = this.pending.take(envelope.correlationId);
+    const outbound = this.settled(envelope);
     if (outbound === undefined) return;
     const error = envelope.error();
     if (error !== undefined) {
@@ -326,6 +329,11 @@ export class MessageRouter implements Messages, OutboundOwner {
     }
     this.learn(outbound, peer);
     outbound.answered(undefined, envelope.from);
+  }
+
+  /** What an answer is about: no longer pending. An answer to an earlier life of this process may have the id of something else. */
+  private settled({ correlationId, from }: EnvelopeReader): Outbound | undefined {
+    return this.pending.get(correlationId)?.message.to === from ? this.pending.take(correlationId) : undefined;
   }
 
   private learn({ peer, message }: Outbound, answering: Peer): void {

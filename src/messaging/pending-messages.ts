@@ -13,6 +13,9 @@ export interface Pending {
 const SWEEP_MS = 20;
 const SLOT_BITS = 20;
 const SLOTS = 2 ** SLOT_BITS;
+/** So that ids stay below 2^53. */
+const MAX_USES = 2 ** 32 - 1;
+const MAX_IDLE_SLOTS = 4_096;
 
 /**
  * What answers are waited for, by correlation id: a place in an array and a count of its uses, so that a late answer is never taken for that of another
@@ -25,7 +28,11 @@ export class PendingMessages<T extends Pending> {
   private count = 0;
   private cancelSweep: (() => void) | undefined;
 
-  constructor(private readonly clock: Clock) {}
+  /** `firstUse`: where the counts of uses begin, so that answers to an earlier life of the process fit none of this one. */
+  constructor(
+    private readonly clock: Clock,
+    private firstUse = 0,
+  ) {}
 
   get size(): number {
     return this.count;
@@ -38,7 +45,7 @@ export class PendingMessages<T extends Pending> {
       if (this.slots.length === SLOTS - 1) return 0;
       slot = this.slots.length;
       this.slots.push(undefined);
-      this.uses.push(0);
+      this.uses.push(this.firstUse);
     }
     this.slots[slot] = pending;
     this.count += 1;
@@ -51,12 +58,6 @@ export class PendingMessages<T extends Pending> {
     return this.uses[slot] === Math.floor((id - 1) / SLOTS) ? this.slots[slot] : undefined;
   }
 
-  /** Whether an id was given out at some time. */
-  wasGiven(id: number): boolean {
-    const slot = (id - 1) % SLOTS;
-    return id > 0 && (this.uses[slot] ?? -1) >= Math.floor((id - 1) / SLOTS);
-  }
-
   /** It is no longer pending. */
   take(id: number): T | undefined {
     const slot = (id - 1) % SLOTS;
@@ -65,16 +66,18 @@ export class PendingMessages<T extends Pending> {
     const pending = this.slots[slot];
     if (pending === undefined) return undefined;
     this.slots[slot] = undefined;
-    this.uses[slot] = use + 1;
+    this.uses[slot] = use === MAX_USES ? 0 : use + 1;
     this.free.push(slot);
     this.count -= 1;
+    if (this.count === 0 && this.slots.length > MAX_IDLE_SLOTS) this.shrink();
     return pending;
   }
 
   /** Takes all that `which` is true of. */
   takeAll(which: (pending: T) => boolean): T[] {
     const taken: T[] = [];
-    for (let slot = 0; slot < this.slots.length; slot++) {
+    const { length } = this.slots;
+    for (let slot = 0; slot < length; slot++) {
       const pending = this.slots[slot];
       if (pending === undefined || !which(pending)) continue;
       this.take((this.uses[slot] as number) * SLOTS + slot + 1);
@@ -87,6 +90,16 @@ export class PendingMessages<T extends Pending> {
     this.cancelSweep?.();
     this.cancelSweep = undefined;
     for (const pending of this.takeAll(() => true)) pending.expire(error);
+  }
+
+  /** After a burst: what is looked at every few milliseconds must not stay as long as that was. */
+  private shrink(): void {
+    let most = 0;
+    for (const use of this.uses) most = Math.max(most, use);
+    this.firstUse = most >= MAX_USES ? 0 : most;
+    this.slots.length = 0;
+    this.uses.length = 0;
+    this.free.length = 0;
   }
 
   private sweepLater(): void {

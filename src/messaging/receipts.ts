@@ -116,7 +116,12 @@ export class KnownLists {
       lists = new Map();
       this.byPeer.set(peer, lists);
     }
-    if (lists.size >= MAX_TOLD * 2) lists.clear();
+    // The oldest go first: whoever tells begins anew after half as many.
+    for (const oldest of lists.keys()) {
+      if (lists.size < MAX_TOLD * 2) break;
+      lists.delete(oldest);
+    }
+    lists.delete(list);
     const told = { delivered, refused: NONE };
     lists.set(list, told);
     return told;
