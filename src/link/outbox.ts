@@ -67,6 +67,11 @@ export class Outbox {
     return this.waitingCount === 0 && this.written === this.lastSequence;
   }
 
+  /** Whether it waits for nothing but that the program says what it has received. */
+  get isUnacknowledged(): boolean {
+    return this.keptBytes >= MAX_KEPT_BYTES && this.waitingCount > 0;
+  }
+
   /** Bytes that are held. */
   get heldBytes(): number {
     return this.waitingBytes + this.keptBytes;
