@@ -54,6 +54,8 @@ export class LinkSession implements FrameHandlers {
   private received = 0;
   private writing: Buffer | undefined;
   private isScheduled = false;
+  private cameInTurn = 0;
+  private isBusy = false;
   private isEnding = false;
   private isOver = false;
   /** The other end will end. */
@@ -105,6 +107,17 @@ export class LinkSession implements FrameHandlers {
     if (this.isScheduled || this.writing !== undefined || this.isOver) return;
     this.isScheduled = true;
     process.nextTick(this.flush);
+  }
+
+  /**
+   * As `flushSoon`, for what comes one by one, each in a callback of its own: where several came in one turn of the event loop, those of the next
+   * leave together at its end.
+   */
+  flushTogether(): void {
+    this.cameInTurn += 1;
+    if (this.cameInTurn > 1) return;
+    setImmediate(this.closeTurn);
+    if (!this.isBusy) this.flushSoon();
   }
 
   /** Tells the other end that this one will end. Resolves when all that it had sent, or still had to send, is here, or the link has ended. */
@@ -209,11 +222,17 @@ export class LinkSession implements FrameHandlers {
     }
   };
 
+  private readonly closeTurn = (): void => {
+    this.isBusy = this.cameInTurn > 1;
+    this.cameInTurn = 0;
+    this.flushSoon();
+  };
+
   private readonly onWritten = (): void => {
     const bytes = this.writing;
     this.writing = undefined;
     if (bytes !== undefined) this.queue?.recycle(bytes);
-    this.flush();
+    if (this.cameInTurn < 2 || this.control.length > 0) this.flush();
   };
 
   private next(): Buffer | undefined {

@@ -107,7 +107,7 @@ export class Peer implements SessionHandlers {
   sendTask(id: number, encoded: Buffer): number {
     this.open();
     const frame = this.queue.task(id, encoded);
-    this.kick();
+    this.kickTogether();
     return frame;
   }
 
@@ -116,7 +116,7 @@ export class Peer implements SessionHandlers {
     // Without a link there is only what has not been sent.
     if (this.state.kind !== 'up' && this.queue.isEmpty) return;
     this.queue.task(id, encoded);
-    this.kick();
+    this.kickTogether();
   }
 
   /** Tells what became of a task. Who does not take what it asked for loses its link, and learns so that the outcome of all is unknown. */
@@ -124,7 +124,7 @@ export class Peer implements SessionHandlers {
     if (this.state.kind !== 'up') return;
     if (this.queue.bytes < OUTCOME_BYTES) {
       this.queue.outcome(id, encoded);
-      this.kick();
+      this.kickTogether();
     } else this.overflow();
   }
 
@@ -261,6 +261,12 @@ export class Peer implements SessionHandlers {
     const { state } = this;
     if (state.kind === 'up') state.session.flushSoon();
     else if (state.kind === 'idle') this.dial();
+  }
+
+  private kickTogether(): void {
+    const { state } = this;
+    if (state.kind === 'up') state.session.flushTogether();
+    else this.kick();
   }
 
   /** Before anything is queued: what cannot be sent is refused at once, by whoever sends it. */

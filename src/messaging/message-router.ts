@@ -6,37 +6,21 @@ import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import type { EnvelopeReader } from '../link/envelope-reader.js';
 import type { Links } from '../link/links.js';
 import type { Peer } from '../link/peer.js';
-import { type Content, Delivery, type DeliveryParts, type Recipient } from '../runtime/delivery.js';
+import { type Content, Delivery, type Recipient } from '../runtime/delivery.js';
+import { Arrivals } from './arrivals.js';
 import { Broadcasts } from './broadcasts.js';
 import { CarefulSends } from './careful-sends.js';
 import type { DeadLetterSink } from './dead-letter.js';
 import type { Directory } from './directory.js';
-import { type ForwardedMessage, forwardOf, MAX_HOPS } from './forward.js';
-import { Forwards } from './forwards.js';
 import type { HeldMessages } from './held-messages.js';
 import { encoded, LocalOrigin } from './local-origin.js';
 import { LocalQueue } from './local-queue.js';
 import type { Messages } from './messages.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
 import type { BroadcastResult, OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
-import { PeerOrigin } from './peer-origin.js';
 import { PendingMessages } from './pending-messages.js';
-import { RecentMessages } from './recent-messages.js';
-import {
-  asRefusal,
-  type Careful,
-  hasRare,
-  isCareful,
-  isGone,
-  tooMany,
-  unknownAgent,
-  unknownOutcome,
-  withDeadline,
-} from './routing-facts.js';
+import { asRefusal, HELD_BYTES, hasRare, isCareful, isGone, tooMany, unknownAgent, unknownOutcome } from './routing-facts.js';
 import type { Subscriptions } from './subscriptions.js';
-
-/** What a message that is held takes beside its content. */
-const HELD_BYTES = 256;
 
 export interface MessageRouterDeps {
   readonly nodeId: string;
@@ -55,19 +39,18 @@ export interface MessageRouterDeps {
  */
 export class MessageRouter implements Messages, OutboundOwner {
   private readonly recipients = new Map<string, Recipient>();
-  private readonly origins = new Map<Peer, PeerOrigin>();
   private readonly pending: PendingMessages<Outbound>;
   private readonly localOrigin: LocalOrigin;
   private readonly localQueue = new LocalQueue();
-  private readonly recent: RecentMessages;
-  private readonly forwards = new Forwards();
+  private readonly arrivals: Arrivals;
   private readonly broadcasts: Broadcasts;
   private readonly careful: CarefulSends;
 
   constructor(private readonly deps: MessageRouterDeps) {
     this.pending = new PendingMessages(deps.clock);
     this.localOrigin = new LocalOrigin(this.pending, deps.deadLetters);
-    this.recent = new RecentMessages(deps.clock);
+    const { recipients, localOrigin, pending } = this;
+    this.arrivals = new Arrivals({ ...deps, recipients, localOrigin, pending });
     const sendOnce = (message: OutgoingMessage, waiter: Waiter) => this.begin('send', message, waiter);
     this.careful = new CarefulSends({ ...deps, sendOnce });
     this.broadcasts = new Broadcasts({ ...deps, peerOf: (id) => deps.links().to(id) });
@@ -80,6 +63,11 @@ export class MessageRouter implements Messages, OutboundOwner {
   /** Messages whose fate is not known yet. */
   get underWay(): number {
     return this.pending.size + this.broadcasts.underWay;
+  }
+
+  /** Requests of others that are worked on here. */
+  get open(): number {
+    return this.arrivals.open;
   }
 
   attach(recipient: Recipient): () => void {
@@ -139,7 +127,7 @@ export class MessageRouter implements Messages, OutboundOwner {
   receive(peer: Peer, envelope: EnvelopeReader): void {
     switch (envelope.code) {
       case EnvelopeKind.ENVELOPE_KIND_REQUEST:
-        this.arrived(peer, envelope);
+        this.arrivals.arrived(peer, envelope);
         return;
       case EnvelopeKind.ENVELOPE_KIND_RESPONSE: {
         const outbound = this.pending.take(envelope.correlationId);
@@ -150,7 +138,7 @@ export class MessageRouter implements Messages, OutboundOwner {
       }
       case EnvelopeKind.ENVELOPE_KIND_SEND:
         if (envelope.topic !== '') this.broadcasts.arrived(peer, envelope);
-        else this.arrived(peer, envelope);
+        else this.arrivals.arrived(peer, envelope);
         return;
       case EnvelopeKind.ENVELOPE_KIND_ACK:
         this.acknowledged(peer, envelope);
@@ -163,7 +151,7 @@ export class MessageRouter implements Messages, OutboundOwner {
         return;
       case EnvelopeKind.ENVELOPE_KIND_CANCEL:
       case EnvelopeKind.ENVELOPE_KIND_DEMAND:
-        this.aboutRequest(peer, envelope);
+        this.arrivals.aboutRequest(peer, envelope);
         return;
       default:
       // Of a newer version: nobody here knows what to do with it.
@@ -176,10 +164,7 @@ export class MessageRouter implements Messages, OutboundOwner {
     for (const outbound of this.pending.takeAll((each) => each.peer === peer && !peer.holds(each.frame)))
       outbound.failed(outcome);
     this.broadcasts.broken(peer);
-    this.forwards.broken(peer);
-    const origin = this.origins.get(peer);
-    this.origins.delete(peer);
-    origin?.close(new TroupeError('CANCELLED', 'CONNECTION_LOST', `the link to "${peer.nodeId}" broke`));
+    this.arrivals.broken(peer);
   }
 
   /** What waits for a link will not be sent. */
@@ -187,7 +172,7 @@ export class MessageRouter implements Messages, OutboundOwner {
     for (const outbound of this.pending.takeAll((each) => each.peer === peer && peer.holds(each.frame)))
       this.fail(outbound, error);
     this.broadcasts.unsent(peer);
-    for (const forwarded of this.forwards.unsent(peer)) forwarded.refuse(error);
+    this.arrivals.unsent(peer, error);
   }
 
   private begin(kind: 'send' | 'request', message: OutgoingMessage, waiter: Waiter): PendingMessage {
@@ -268,7 +253,7 @@ export class MessageRouter implements Messages, OutboundOwner {
     const waitForRoom = message.waitForRoom && !message.atLeastOnce;
     const delivery = new Delivery({ ...message, kind, content, waitForRoom, correlationId: id, fromNode: '' }, this.localOrigin);
     outbound.delivery = delivery;
-    const answer = this.offer(delivery, recipient, message);
+    const answer = this.arrivals.offer(delivery, recipient, message);
     if (answer === undefined) {
       if (kind === 'send') this.localOrigin.taken(delivery);
     } else if (answer !== 'parked') {
@@ -319,133 +304,6 @@ export class MessageRouter implements Messages, OutboundOwner {
     outbound.failed(error);
   }
 
-  private arrived(peer: Peer, envelope: EnvelopeReader): void {
-    withDeadline(envelope, this.deps.clock);
-    const recipient = this.recipients.get(envelope.to);
-    // What waits for the agent already goes first.
-    if (recipient !== undefined && !this.deps.held.has(envelope.to)) {
-      if (envelope.atLeastOnce) envelope.waitForRoom = false;
-      if (this.give(envelope, envelope, this.senderOf(peer, envelope.fromNode), recipient)) return;
-    }
-    this.forward(peer, envelope);
-  }
-
-  /** False: the recipient is not here any more. */
-  private give(parts: DeliveryParts, { atLeastOnce }: Careful, sender: Peer | undefined, recipient: Recipient): boolean {
-    const origin = sender === undefined ? this.localOrigin : this.originOf(sender);
-    const delivery = new Delivery(parts, origin);
-    const answer = this.offer(delivery, recipient, { waitForRoom: parts.waitForRoom, atLeastOnce });
-    if (answer === undefined) {
-      if (delivery.kind === 'send') origin.taken(delivery);
-      else if (!delivery.isDone) this.keep(delivery, origin);
-    } else if (answer !== 'parked') {
-      if (isGone(answer)) return false;
-      origin.refused(delivery, answer);
-    }
-    return true;
-  }
-
-  /** A request that is worked on: it can be called off. */
-  private keep(delivery: Delivery, origin: PeerOrigin | LocalOrigin): void {
-    if (origin instanceof PeerOrigin) {
-      origin.keep(delivery);
-      return;
-    }
-    // It was sent from here, and came back.
-    const outbound = this.pending.get(delivery.correlationId);
-    if (outbound === undefined) return;
-    outbound.delivery = delivery;
-    outbound.peer = undefined;
-  }
-
-  private offer(delivery: Delivery, recipient: Recipient, careful: Careful): ReturnType<Recipient['offer']> {
-    delivery.isCareful = isCareful(careful);
-    const isOnce = careful.atLeastOnce && delivery.kind === 'send';
-    if (isOnce && this.recent.has(delivery)) return undefined;
-    const answer = recipient.offer(delivery);
-    if (isOnce && answer === undefined) this.recent.add(delivery);
-    // It may be on its way to another node, or not have begun yet.
-    if (answer instanceof TroupeError && isGone(answer) && this.deps.directory.awayForMs(delivery.to) === 0)
-      this.deps.directory.left(delivery.to);
-    return answer;
-  }
-
-  /** The process that waits for what becomes of a message; undefined: this one. */
-  private senderOf(peer: Peer, fromNode: string): Peer | undefined {
-    if (fromNode === '' || fromNode === peer.nodeId) return peer;
-    return fromNode === this.nodeId ? undefined : this.deps.links().to(fromNode);
-  }
-
-  /** For an agent that is not here, or not here any more: it goes where it is now. */
-  private forward(peer: Peer, envelope: EnvelopeReader): void {
-    const message = forwardOf(envelope, peer.nodeId, this.nodeId);
-    const { to } = message;
-    const sender = this.senderOf(peer, message.fromNode);
-    const origin = sender === undefined ? this.localOrigin : this.originOf(sender);
-    const refuse = (error: TroupeError) => {
-      const delivery = new Delivery({ ...message, waitForRoom: false, demand: 0 }, origin);
-      delivery.isCareful = isCareful(message);
-      origin.refused(delivery, error);
-    };
-    /** False: nobody knows where the agent is now. */
-    const go = (): boolean => {
-      const recipient = this.recipients.get(to);
-      if (recipient !== undefined) {
-        const waitForRoom = message.waitForRoom && !message.atLeastOnce;
-        return this.give({ ...message, waitForRoom }, message, sender, recipient);
-      }
-      const nodeId = this.deps.directory.find(to);
-      if (nodeId === undefined || nodeId === this.nodeId) return false;
-      const cycle = message.cycle(nodeId);
-      if (cycle !== undefined) refuse(cycle);
-      else this.passOn(nodeId, message, refuse);
-      return true;
-    };
-    const hold = () => {
-      const ms = this.deps.directory.awayForMs(to);
-      const held = {
-        bytes: HELD_BYTES + message.content.length,
-        go: () => {
-          if (!go()) hold();
-        },
-        giveUp: () => refuse(unknownAgent(to)),
-      };
-      if (ms > 0) message.content.retain();
-      if (ms === 0 || !this.deps.held.hold(to, held, ms)) held.giveUp();
-    };
-    if (this.deps.held.has(to) || !go()) hold();
-  }
-
-  private passOn(nodeId: string, message: ForwardedMessage, refuse: (error: TroupeError) => void): void {
-    const peer = this.deps.links().to(nodeId);
-    try {
-      this.forwards.add({ peer, frame: peer.send(message.envelope()), refuse });
-    } catch (error) {
-      refuse(asRefusal(error));
-    }
-  }
-
-  /** That a request is called off, or that more of its answer is wanted. */
-  private aboutRequest(peer: Peer, envelope: EnvelopeReader): void {
-    const { code, correlationId, from, to, demand, hops, fromNode } = envelope;
-    const sender = this.senderOf(peer, fromNode);
-    if (sender === undefined) return;
-    const delivery = this.origins.get(sender)?.find(correlationId);
-    if (delivery !== undefined) {
-      if (code === EnvelopeKind.ENVELOPE_KIND_DEMAND) delivery.gate?.add(demand);
-      else delivery.cancel(new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled'));
-      return;
-    }
-    // Its agent has moved, and so has the request.
-    const nodeId = this.recipients.has(to) ? undefined : this.deps.directory.find(to);
-    if (nodeId === undefined || nodeId === this.nodeId || hops >= MAX_HOPS) return;
-    const rare = { demand, hops: hops + 1, fromNode: sender.nodeId };
-    this.deps
-      .links()
-      .to(nodeId)
-      .answer({ kind: code, correlationId, from, to, topic: '', content: undefined, deadlineMs: 0, sequence: 0, rare });
-  }
-
   private partArrived(peer: Peer, envelope: EnvelopeReader): void {
     const outbound = this.pending.get(envelope.correlationId);
     if (outbound === undefined) return;
@@ -472,15 +330,6 @@ export class MessageRouter implements Messages, OutboundOwner {
 
   private learn({ peer, message }: Outbound, answering: Peer): void {
     if (peer !== answering) this.deps.directory.learn(message.to, answering.nodeId);
-  }
-
-  private originOf(peer: Peer): PeerOrigin {
-    let origin = this.origins.get(peer);
-    if (origin === undefined) {
-      origin = new PeerOrigin(peer, this.deps.deadLetters);
-      this.origins.set(peer, origin);
-    }
-    return origin;
   }
 }
 

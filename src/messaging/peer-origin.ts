@@ -19,6 +19,11 @@ export class PeerOrigin implements Origin {
     private readonly deadLetters: DeadLetterSink,
   ) {}
 
+  /** Requests that are not answered yet. */
+  get size(): number {
+    return this.open.size;
+  }
+
   /** A request is not over yet: it can be called off. */
   keep(delivery: Delivery): void {
     if (!delivery.isDone) this.open.set(delivery.correlationId, delivery);

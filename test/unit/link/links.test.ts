@@ -75,10 +75,10 @@ describe(`links (seed ${testSeed})`, () => {
   it('to who drains take nothing new, and are told so also when they are opened later', async () => {
     const { one, two, toTwo } = await twoKeepers();
     expect(await codeOf(toTwo())).toBe('done');
-    two.links.drain();
+    void two.links.drain();
     await eventually(async () => expect(await codeOf(toTwo())).toBe('UNAVAILABLE/NODE_DRAINING'));
     const other = await twoKeepers();
-    other.one.links.drain();
+    void other.one.links.drain();
     expect(await codeOf(other.toTwo())).toBe('done');
     await eventually(async () => expect(await codeOf(other.toOne())).toBe('UNAVAILABLE/NODE_DRAINING'));
     expect(one.links.to('node-2').isUp).toBe(true);
@@ -87,7 +87,7 @@ describe(`links (seed ${testSeed})`, () => {
   it('to who has drained and is back under its name work again', async () => {
     const { two, toTwo } = await twoKeepers();
     expect(await codeOf(toTwo())).toBe('done');
-    two.links.drain();
+    void two.links.drain();
     await eventually(async () => expect(await codeOf(toTwo())).toBe('UNAVAILABLE/NODE_DRAINING'));
     (two.links as unknown as { ending: boolean }).ending = false;
     (two.links.to('node-1') as unknown as { isEnding: boolean }).isEnding = false;
