@@ -9,6 +9,8 @@ import { serveParts } from '../lib/parts.mjs';
 
 const identity = (bytes) => bytes;
 const CREDIT = 1_000_000;
+/** What has come is acknowledged after so much: more than 8 MiB that are not are not sent. */
+const ACKNOWLEDGE_BYTES = 1024 * 1024;
 
 const echo = defineAgent({
   kind: 'connect-echo',
@@ -27,6 +29,7 @@ async function attach(address) {
   let envelopes = [];
   let lastId = 0n;
   let unacknowledged = 0;
+  let unacknowledgedBytes = 0;
   const flush = () => {
     write({ $case: 'batch', value: { envelopes, sequence: 0n } });
     envelopes = [];
@@ -43,7 +46,9 @@ async function attach(address) {
           done?.(kind === EnvelopeKind.ENVELOPE_KIND_RESULT ? undefined : new Error(error?.message), result);
         }
         unacknowledged += frame.value.envelopes.length;
-        if (unacknowledged < 1_000) return;
+        unacknowledgedBytes += bytes.length;
+        if (unacknowledged < 1_000 && unacknowledgedBytes < ACKNOWLEDGE_BYTES) return;
+        unacknowledgedBytes = 0;
         write({ $case: 'credit', value: { envelopes: unacknowledged, received: frame.value.sequence } });
         unacknowledged = 0;
       }

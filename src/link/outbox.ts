@@ -5,8 +5,12 @@ import { batchBytes } from './session-frames.js';
 export const MAX_HELD_BYTES = 16 * 1024 * 1024;
 /** Of that, what is kept: beyond it nothing more is sent until the program says what it has received. */
 export const MAX_KEPT_BYTES = 8 * 1024 * 1024;
-/** Small envelopes travel together up to this; a larger one goes alone. */
+/** Small envelopes travel together up to this: both ends then overlap instead of taking turns. */
 const BATCH_BYTES = 24 * 1024;
+/** From this on an envelope is large. */
+const LARGE_BYTES = 4 * 1024;
+/** Large ones travel together up to this; a larger one goes alone. */
+const LARGE_BATCH_BYTES = 128 * 1024;
 export const MAX_BATCH = 10_000;
 export const MAX_CREDIT = 1_000_000;
 
@@ -65,6 +69,11 @@ export class Outbox {
 
   get isEmpty(): boolean {
     return this.waitingCount === 0 && this.written === this.lastSequence;
+  }
+
+  /** Whether it waits for nothing but that the program says what it has received. */
+  get isUnacknowledged(): boolean {
+    return this.keptBytes >= MAX_KEPT_BYTES && this.waitingCount > 0;
   }
 
   /** Bytes that are held. */
@@ -172,7 +181,8 @@ export class Outbox {
       const entry = this.waiting.at(0);
       if (entry === undefined) break;
       const bytes = entry.isWaiting ? this.bytesOf(entry) : undefined;
-      if (bytes !== undefined && size > 0 && size + bytes.length > BATCH_BYTES) break;
+      if (bytes !== undefined && size > 0 && size + bytes.length > (bytes.length < LARGE_BYTES ? BATCH_BYTES : LARGE_BATCH_BYTES))
+        break;
       this.waiting.shift();
       if (entry.isWaiting) this.remove(entry);
       if (bytes === undefined) continue;

@@ -1,5 +1,5 @@
 import { TroupeError } from '../core/errors.js';
-import { MAX_HELD_BYTES } from '../link/outbox.js';
+import { MAX_HELD_BYTES, MAX_KEPT_BYTES } from '../link/outbox.js';
 
 export function noHello(): TroupeError {
   return new TroupeError('FAILED_PRECONDITION', 'NO_HELLO', 'the first frame must be hello');
@@ -42,6 +42,14 @@ export function slowConsumer(): TroupeError {
     'RESOURCE_EXHAUSTED',
     'SLOW_CONSUMER',
     `more than ${MAX_HELD_BYTES} bytes wait for this program: it must read, give credit, and say what it has received`,
+  );
+}
+
+export function unacknowledged(): TroupeError {
+  return new TroupeError(
+    'RESOURCE_EXHAUSTED',
+    'NOT_ACKNOWLEDGED',
+    `${MAX_KEPT_BYTES} bytes were sent, and for 30 s the program has not said that it has them: give credit with \`received\` when 1 MiB has come`,
   );
 }
 

@@ -44,6 +44,8 @@ type SessionState =
 
 /** Broadcasts that may wait for a client. */
 const MAX_WAITING = 1_000;
+/** Probes at which that is so before the session ends: about 30 s. */
+const MAX_STALLS = 6;
 /** How long a program that leaves may take to answer what it has. */
 const LEAVE_MS = 300_000;
 
@@ -55,6 +57,8 @@ export class Session implements ProgramPort, Recipient {
   readonly token: string;
   private state: SessionState;
   private isOpen = false;
+  /** Probes in a row at which it waited for nothing but the program's word of what it has received. */
+  private stalls = 0;
   /** The program has ended its side. */
   private isFinishing = false;
   private readonly outbox: Outbox;
@@ -152,9 +156,13 @@ export class Session implements ProgramPort, Recipient {
   probe(askMs: number, endMs: number): void {
     if (this.state.kind !== 'attached') return;
     const { line } = this.state;
-    if (line.probe(askMs) < endMs) return;
-    line.end(refusals.silent());
-    this.lost(line);
+    if (line.probe(askMs) >= endMs) {
+      line.end(refusals.silent());
+      this.lost(line);
+      return;
+    }
+    this.stalls = this.outbox.isUnacknowledged ? this.stalls + 1 : 0;
+    if (this.stalls >= MAX_STALLS) this.end(refusals.unacknowledged());
   }
 
   /** Ends it: in order, or with an error that the program sees. */

@@ -42,12 +42,14 @@ const LAST_WORDS_MS = 2_000;
 export class ServerByteStream implements ListenedStream {
   private isOver = false;
   private disarm: () => void = () => undefined;
+  readonly peer: string;
 
   constructor(
     private readonly call: ServerDuplexStream<Buffer, Buffer>,
     private readonly clock: Clock,
     public listener: ByteStreamListener,
   ) {
+    this.peer = call.getPeer();
     call.on('data', (bytes: Buffer) => {
       if (!this.isOver) this.listener.message(bytes);
     });
@@ -62,10 +64,6 @@ export class ServerByteStream implements ListenedStream {
       this.isOver = true;
       this.listener.lost();
     });
-  }
-
-  get peer(): string {
-    return this.call.getPeer();
   }
 
   write(bytes: Buffer, written: () => void): void {

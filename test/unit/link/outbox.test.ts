@@ -31,22 +31,17 @@ describe('Outbox', () => {
     expect(outbox.isEmpty).toBe(true);
   });
 
-  it('makes batches of 24 KiB; what is larger goes alone', () => {
+  it('makes batches of 24 KiB, of large ones of 128 KiB; what is larger goes alone', () => {
     const outbox = new Outbox(true, 1_000);
-    for (const [id, bytes] of [
-      ['a', 10_000],
-      ['b', 10_000],
-      ['c', 10_000],
-      ['d', 100_000],
-      ['e', 1],
-    ] as const)
-      outbox.push(envelope(id, bytes));
-    expect([next(outbox), next(outbox), next(outbox), next(outbox)]).toEqual([
-      [1, 'a', 'b'],
-      [2, 'c'],
-      [3, 'd'],
-      [4, 'e'],
-    ]);
+    const put = (id: string, bytes: number, count: number) => {
+      for (let n = 0; n < count; n++) outbox.push(envelope(id, bytes));
+    };
+    put('s', 3_000, 9);
+    put('l', 50_000, 3);
+    put('x', 200_000, 1);
+    put('s', 10, 1);
+    const batches = [next(outbox), next(outbox), next(outbox), next(outbox), next(outbox)];
+    expect(batches.map((batch) => batch?.slice(1).join(''))).toEqual(['ssssssss', 'sll', 'l', 'x', 's']);
   });
 
   it('sends no more than there is credit for', () => {

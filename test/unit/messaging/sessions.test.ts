@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { AnyAgentDefinition } from '../../../src/agent/define-agent.js';
 import type { TroupeError } from '../../../src/core/errors.js';
-import type { RoutedTask } from '../../../src/gen/troupe/internal/v1/routed.js';
+import { type RoutedTask, RoutedTaskResult } from '../../../src/gen/troupe/internal/v1/routed.js';
 import { EnvelopeKind } from '../../../src/gen/troupe/v1/envelope.js';
 import { Batch, ConnectRequest, ConnectResponse, Hello } from '../../../src/gen/troupe/v1/messaging.js';
 import type { AgentPort } from '../../../src/messaging/agent-port.js';
@@ -69,7 +69,7 @@ class FakeAgents implements AgentPort {
 function world() {
   const clock = new FakeClock();
   const agents = new FakeAgents();
-  const tasks: { readonly task: RoutedTask | undefined; readonly call: Call; finish(): void }[] = [];
+  const tasks: { readonly task: RoutedTask | undefined; readonly call: Call; finish(result?: RoutedTaskResult): void }[] = [];
   let secrets = 0;
   const messages = {
     nodeId: 'node-1',
@@ -78,7 +78,7 @@ function world() {
   const sessions = new Sessions({
     nodeId: 'node-1',
     tasks: {
-      run: (task, call) => new Promise((resolve) => tasks.push({ task, call, finish: () => resolve(undefined) })),
+      run: (task, call) => new Promise((resolve) => tasks.push({ task, call, finish: resolve })),
       stream: () => {
         throw new Error('not streamed here');
       },
@@ -230,6 +230,26 @@ describe('Sessions', () => {
     const { stream, welcome } = await attach();
     await expect(attach({ resumeToken: welcome.resumeToken, received: 5n })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     expect(stream.outcome).toBe('open');
+  });
+
+  it('end a program that reads, but does not say what it has received, after 30 s', async () => {
+    const { clock, attach, tasks } = world();
+    const { stream } = await attach({ credit: 1_000 });
+    stream.batch(Array.from({ length: 12 }, (_, n) => task(BigInt(n + 1))));
+    const payload = Buffer.concat([Buffer.from([0x1a, 0x80, 0x80, 0x40]), Buffer.alloc(1024 * 1024)]);
+    for (const each of tasks) each.finish(RoutedTaskResult.fromPartial({ payload }));
+    await flushed();
+    await flushed();
+    expect(stream.of('batch')).toHaveLength(8);
+    const heartbeat = () => stream.say({ $case: 'ping', value: { id: 1n } });
+    for (let seconds = 0; seconds < 25; seconds += 5) {
+      heartbeat();
+      await clock.advance(5_000);
+    }
+    expect(stream.outcome).toBe('open');
+    heartbeat();
+    await clock.advance(5_000);
+    expect(stream.outcome).toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'NOT_ACKNOWLEDGED' });
   });
 
   it('end a program that floods them with what they must answer and does not read', async () => {

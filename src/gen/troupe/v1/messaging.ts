@@ -135,7 +135,7 @@ export interface Batch {
 
 /**
  * Lets the peer go on. Due when half of the credit is used, and when 1 MiB has come since the last: what is not acknowledged is kept to be sent again,
- * and a process keeps 8 MiB of it for a program before it waits.
+ * and a process keeps 8 MiB of it for a program before it waits, for about 30 s: then the session ends with RESOURCE_EXHAUSTED / NOT_ACKNOWLEDGED.
  */
 export interface Credit {
   /** So many envelopes more than before may be sent, up to 1,000,000 together. 0 only where `received` is given. */
