@@ -183,7 +183,13 @@ export class Session implements ProgramPort, Recipient {
   /** A broadcast for a client. */
   offer(delivery: Delivery): undefined | TroupeError {
     if (this.state.kind === 'ended') return refusals.gone(this.id);
-    const bytes = messageEnvelope(delivery, 0, 0);
+    let bytes: Buffer;
+    try {
+      bytes = messageEnvelope(delivery, 0, 0);
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      return error;
+    }
     const isFull = this.outbox.waitingEnvelopes >= MAX_WAITING || this.outbox.heldBytes + bytes.length > MAX_KEPT_BYTES;
     if (isFull || this.outbox.push(bytes) === undefined) return refusals.full(this.id);
     this.wake();
