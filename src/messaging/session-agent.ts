@@ -1,12 +1,13 @@
 import type { TroupeError } from '../core/errors.js';
-import type { AgentPort } from './agent-port.js';
+import type { AgentPort, Detach } from './agent-port.js';
 import { AttachedAgent, type AttachedAgentPort } from './attached-agent.js';
 import * as refusals from './session-errors.js';
 
 /** The place in the cluster of a program that is an agent. */
 export class SessionAgent {
   readonly agent: AttachedAgent;
-  private isRegistered = false;
+  /** Undefined as long as it is not registered: its id may be that of somebody else. */
+  private detach: Detach | undefined;
 
   constructor(
     private readonly parts: AttachedAgentPort,
@@ -18,16 +19,14 @@ export class SessionAgent {
   /** @throws what keeps it out. */
   async register(): Promise<void> {
     if (this.agents === undefined) throw refusals.noAgentsHere();
-    await this.agents.attach(this.agent.definition, this.parts.manifest, this.agent.refusal);
-    this.isRegistered = true;
+    this.detach = await this.agents.attach(this.agent.definition, this.parts.manifest, this.agent.refusal);
   }
 
   /** Takes it out of the cluster; what it has may be answered for `graceMs`. */
   leave(graceMs: number): void {
-    const { agent, agents, parts } = this;
+    const { agent } = this;
     agent.leave();
-    // The id may be that of somebody else.
-    if (this.isRegistered) void agents?.detach(parts.manifest.id, graceMs).finally(() => agent.end());
+    void this.detach?.(graceMs).finally(() => agent.end());
   }
 
   /** Why a session whose agent was stopped ends; undefined where it left by itself. */

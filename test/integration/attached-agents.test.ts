@@ -161,6 +161,22 @@ describe.each(['node', 'gateway'] as const)('attached to a %s,', (where) => {
       await eventually(async () => expect((await troupe.agentsOf('')).map(({ manifest }) => manifest?.id)).not.toContain(id));
     });
 
+    it('that has drained and is gone does not take the one with it that has its id now', async () => {
+      const { program, id, capability } = await attached();
+      program.send({ $case: 'drain', value: {} });
+      const successor = await eventually(async () => {
+        const next = new TestProgram(role().address);
+        await next.hello({ agentId: id, capabilities: [capability] });
+        return next;
+      });
+      program.halfClose();
+      expect((await program.end()).code).toBe('OK');
+      const result = troupe.run(capability, 'still there?');
+      answer(successor, (await successor.envelope(KIND.task)).correlationId, 'yes');
+      expect((await result).text()).toBe('yes');
+      expect(successor.ended).toBe(undefined);
+    });
+
     it('is told when it is undeployed', async () => {
       const { program, id } = await attached();
       await troupe.undeploy(id, 0);
