@@ -3,6 +3,9 @@ import type { AgentPort, Detach } from './agent-port.js';
 import { AttachedAgent, type AttachedAgentPort } from './attached-agent.js';
 import * as refusals from './session-errors.js';
 
+/** How long the readers of streamed answers may take when the program has given them and has gone. */
+const READ_MS = 10_000;
+
 /** The place in the cluster of a program that is an agent. */
 export class SessionAgent {
   readonly agent: AttachedAgent;
@@ -26,7 +29,8 @@ export class SessionAgent {
   leave(graceMs: number): void {
     const { agent } = this;
     agent.leave();
-    void this.detach?.(graceMs).finally(() => agent.end());
+    const leftMs = agent.isBeingRead ? Math.max(graceMs, READ_MS) : graceMs;
+    void this.detach?.(leftMs).finally(() => agent.end());
   }
 
   /** Why a session whose agent was stopped ends; undefined where it left by itself. */
