@@ -24,6 +24,10 @@ interface Exchange {
   readonly progress: ((fraction: number, note: string) => Promise<void>) | undefined;
   /** Parts more that the program may send, and has not been told of. */
   demandDue: number;
+  /** Parts that its reader has not taken yet. */
+  passing: number;
+  /** The answer, once it is there: it goes behind the parts. */
+  answer: Buffer | undefined;
   answered(payload: Buffer): void;
   failed(error: unknown): void;
 }
@@ -62,6 +66,11 @@ export class AttachedAgent {
   /** What the program works on, or is to. */
   get size(): number {
     return this.exchanges.size;
+  }
+
+  /** Whether all that is left to do is that readers take what it has answered. */
+  get isBeingRead(): boolean {
+    return this.size > 0 && [...this.exchanges.values()].every((exchange) => exchange.answer !== undefined);
   }
 
   /** Whether it takes nothing new any more. */
@@ -148,6 +157,7 @@ export class AttachedAgent {
       if (id > 0 && id <= this.lastId) return;
       throw unknownCorrelation(envelope.correlationId);
     }
+    if (exchange.answer !== undefined) return;
     switch (envelope.kind) {
       case EnvelopeKind.ENVELOPE_KIND_CHUNK:
         this.passOn(id, exchange, envelope.payload);
@@ -159,9 +169,21 @@ export class AttachedAgent {
       }
       default:
     }
+    if (envelope.error !== undefined || envelope.kind === EnvelopeKind.ENVELOPE_KIND_ERROR) {
+      this.exchanges.delete(id);
+      exchange.failed(errorOf(envelope));
+    } else {
+      exchange.answer = envelope.result?.payload ?? envelope.payload;
+      this.settle(id, exchange);
+    }
+  }
+
+  /** Passes the answer on where it is there, and all parts before it have been taken. */
+  private settle(id: number, exchange: Exchange): void {
+    const { answer: payload, passing } = exchange;
+    if (payload === undefined || passing > 0 || this.exchanges.get(id) !== exchange) return;
     this.exchanges.delete(id);
-    if (envelope.error !== undefined || envelope.kind === EnvelopeKind.ENVELOPE_KIND_ERROR) exchange.failed(errorOf(envelope));
-    else exchange.answered(envelope.result?.payload ?? envelope.payload);
+    exchange.answered(payload);
   }
 
   private run(task: AgentTask, context: TaskContext): Promise<PayloadInput> {
@@ -215,7 +237,7 @@ export class AttachedAgent {
 
   private begin(
     encode: (correlationId: number) => Buffer,
-    { emit, progress, answered, failed }: Omit<Exchange, 'sending' | 'demandDue'>,
+    { emit, progress, answered, failed }: Omit<Exchange, 'sending' | 'demandDue' | 'passing' | 'answer'>,
   ): number {
     this.lastId += 1;
     const id = this.lastId;
@@ -232,7 +254,7 @@ export class AttachedAgent {
         return undefined;
       }
     });
-    this.exchanges.set(id, { sending, emit, progress, demandDue: 0, answered, failed });
+    this.exchanges.set(id, { sending, emit, progress, demandDue: 0, passing: 0, answer: undefined, answered, failed });
     this.port.wake();
     return id;
   }
@@ -242,7 +264,8 @@ export class AttachedAgent {
     const exchange = this.exchanges.get(id);
     if (exchange === undefined) return;
     this.exchanges.delete(id);
-    if (!exchange.sending.withdraw())
+    // Who has answered need not know.
+    if (!exchange.sending.withdraw() && exchange.answer === undefined)
       this.tell(() => envelopeBytes({ kind: EnvelopeKind.ENVELOPE_KIND_CANCEL, correlationId: BigInt(id) }));
     exchange.failed(error);
   }
@@ -251,12 +274,20 @@ export class AttachedAgent {
   private passOn(id: number, exchange: Exchange, bytes: Buffer): void {
     if (exchange.emit === undefined) return;
     const part = partOf(bytes);
-    if (part instanceof TroupeError) this.cancel(id, part);
-    else
-      exchange.emit(part).then(
-        () => this.demand(id, exchange),
-        () => undefined,
-      );
+    if (part instanceof TroupeError) {
+      this.cancel(id, part);
+      return;
+    }
+    exchange.passing += 1;
+    exchange.emit(part).then(
+      () => {
+        exchange.passing -= 1;
+        if (exchange.answer === undefined) this.demand(id, exchange);
+        else this.settle(id, exchange);
+      },
+      // An answer with a gap would be a wrong one.
+      (error: unknown) => this.cancel(id, error),
+    );
   }
 
   /** What is asked for while the one before waits goes with it. */

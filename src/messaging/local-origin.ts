@@ -45,9 +45,10 @@ export class LocalOrigin implements Origin {
   }
 }
 
-/** Content in memory of its own. */
+/** Content in memory of its own. @throws INVALID_ARGUMENT: it is no JSON, or too large. */
 export function encoded(content: Payload | Content): FrameContent {
   if (content instanceof FrameContent) {
+    if (content.length > MAX_PAYLOAD_BYTES) throw payloadTooLarge(content.length);
     content.retain();
     return content;
   }

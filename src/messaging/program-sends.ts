@@ -1,5 +1,6 @@
 import { asBuffer } from '../core/bytes.js';
 import { type FieldViolation, invalidArgument, invalidFields, type TroupeError } from '../core/errors.js';
+import { MAX_PAYLOAD_BYTES, payloadTooLarge } from '../core/payload.js';
 import { topicViolation } from '../core/topic.js';
 import type { RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
@@ -37,7 +38,9 @@ export class ProgramSends {
   receive(envelope: RoutedEnvelope, refusal: TroupeError | undefined): void {
     const isRequest = envelope.kind === EnvelopeKind.ENVELOPE_KIND_REQUEST;
     const message = this.messageOf(envelope, isRequest);
-    if (refusal !== undefined) this.failed(envelope, refusal);
+    const { length } = envelope.payload;
+    const why = length > MAX_PAYLOAD_BYTES ? payloadTooLarge(length) : refusal;
+    if (why !== undefined) this.failed(envelope, why);
     else if (isRequest) this.request(envelope, message);
     else if (message.topic === '') this.send(envelope, message);
     else this.broadcast(envelope, message);
@@ -116,7 +119,7 @@ export class ProgramSends {
       from: this.program.id,
       to,
       topic,
-      content: new FrameContent(payload, 0, payload.length, true),
+      content: new FrameContent(payload, 0, payload.length),
       deadlineMs: effectiveDeadlineOf(envelope, this.deps.now()),
       id,
       headers,

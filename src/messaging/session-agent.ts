@@ -1,12 +1,16 @@
 import type { TroupeError } from '../core/errors.js';
-import type { AgentPort } from './agent-port.js';
+import type { AgentPort, Detach } from './agent-port.js';
 import { AttachedAgent, type AttachedAgentPort } from './attached-agent.js';
 import * as refusals from './session-errors.js';
+
+/** How long the readers of streamed answers may take when the program has given them and has gone. */
+const READ_MS = 10_000;
 
 /** The place in the cluster of a program that is an agent. */
 export class SessionAgent {
   readonly agent: AttachedAgent;
-  private isRegistered = false;
+  /** Undefined as long as it is not registered: its id may be that of somebody else. */
+  private detach: Detach | undefined;
 
   constructor(
     private readonly parts: AttachedAgentPort,
@@ -18,20 +22,19 @@ export class SessionAgent {
   /** @throws what keeps it out. */
   async register(): Promise<void> {
     if (this.agents === undefined) throw refusals.noAgentsHere();
-    await this.agents.attach(this.agent.definition, this.parts.manifest, this.agent.refusal);
-    this.isRegistered = true;
+    this.detach = await this.agents.attach(this.agent.definition, this.parts.manifest, this.agent.refusal);
   }
 
   /** Takes it out of the cluster; what it has may be answered for `graceMs`. */
   leave(graceMs: number): void {
-    const { agent, agents, parts } = this;
+    const { agent } = this;
     agent.leave();
-    // The id may be that of somebody else.
-    if (this.isRegistered) void agents?.detach(parts.manifest.id, graceMs).finally(() => agent.end());
+    const leftMs = agent.isBeingRead ? Math.max(graceMs, READ_MS) : graceMs;
+    void this.detach?.(leftMs).finally(() => agent.end());
   }
 
-  /** Why a session whose agent was stopped ends; undefined where it left by itself. */
+  /** Why a session whose agent was stopped ends; undefined where it left by itself, or was not taken in: `register` tells why. */
   get whyStopped(): TroupeError | undefined {
-    return this.agent.isLeaving ? undefined : refusals.undeployed(this.parts.manifest.id);
+    return this.agent.isLeaving || this.detach === undefined ? undefined : refusals.undeployed(this.parts.manifest.id);
   }
 }

@@ -55,12 +55,14 @@ export class SessionSubscriptions {
     const fresh = [...new Set(subscribe)].filter((pattern) => !this.subscriptions.has(pattern));
     if (this.subscriptions.size + fresh.length > MAX_SUBSCRIPTIONS)
       throw new TroupeError('RESOURCE_EXHAUSTED', 'TOO_MANY_TOPICS', `at most ${MAX_SUBSCRIPTIONS} topics can be subscribed to`);
-    await Promise.all(
+    const outcomes = await Promise.allSettled(
       fresh.map(async (pattern) => {
         const subscription = await this.subscribe(pattern);
         if (this.isClosed) subscription.cancel();
         else this.subscriptions.set(pattern, subscription);
       }),
     );
+    // What could be made stays.
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 }

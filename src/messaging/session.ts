@@ -108,7 +108,9 @@ export class Session implements ProgramPort, Recipient {
       await this.place?.register();
       if (this.order.topics.length > 0) await this.subscriptions.change(this.order.topics, []);
     } catch (error) {
-      this.end(error instanceof TroupeError ? error : undefined);
+      // It may have ended before it was registered.
+      if (this.state.kind === 'ended') this.leave(0);
+      else this.end(error instanceof TroupeError ? error : undefined);
       throw error;
     }
     if (this.state.kind === 'ended') this.leave(0);
@@ -154,7 +156,8 @@ export class Session implements ProgramPort, Recipient {
 
   /** Asks a silent program for a sign of life, and gives up the stream of one that gives none. */
   probe(askMs: number, endMs: number): void {
-    if (this.state.kind !== 'attached') return;
+    // Who has ended its side can say nothing more, and still gets what it waits for.
+    if (this.state.kind !== 'attached' || this.isFinishing) return;
     const { line } = this.state;
     if (line.probe(askMs) >= endMs) {
       line.end(refusals.silent());
@@ -191,7 +194,13 @@ export class Session implements ProgramPort, Recipient {
   /** A broadcast for a client. */
   offer(delivery: Delivery): undefined | TroupeError {
     if (this.state.kind === 'ended') return refusals.gone(this.id);
-    const bytes = messageEnvelope(delivery, 0, 0);
+    let bytes: Buffer;
+    try {
+      bytes = messageEnvelope(delivery, 0, 0);
+    } catch (error) {
+      if (!(error instanceof TroupeError)) throw error;
+      return error;
+    }
     const isFull = this.outbox.waitingEnvelopes >= MAX_WAITING || this.outbox.heldBytes + bytes.length > MAX_KEPT_BYTES;
     if (isFull || this.outbox.push(bytes) === undefined) return refusals.full(this.id);
     this.wake();
@@ -261,7 +270,11 @@ export class Session implements ProgramPort, Recipient {
         this.subscriptions.hasChanged = true;
         this.subscriptions.change(frame.value.subscribe, frame.value.unsubscribe).then(
           () => this.tellSubscriptions(),
-          (error) => this.end(error),
+          (error: TroupeError) => {
+            // The registry may be away: the program sees what it is subscribed to.
+            if (error.code === 'INVALID_ARGUMENT') this.end(error);
+            else this.tellSubscriptions();
+          },
         );
         break;
       default:

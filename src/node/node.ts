@@ -64,24 +64,29 @@ export class AgentNode {
 
   /**
    * Activates and registers an agent that is a program; nothing is kept of it on disk. `refusal`: why it takes no tasks now; undefined when
-   * it does. All or nothing. @throws as Node.DeployAgent says.
+   * it does. All or nothing. Gives what takes it out again. @throws as Node.DeployAgent says.
    */
-  async attach(definition: AnyAgentDefinition, manifest: AgentManifest, refusal: () => TroupeError | undefined): Promise<void> {
-    await this.register(() => this.deps.host.attach(definition, manifest, refusal));
+  async attach(
+    definition: AnyAgentDefinition,
+    manifest: AgentManifest,
+    refusal: () => TroupeError | undefined,
+  ): Promise<(graceMs: number) => Promise<void>> {
+    const activation = await this.register(() => this.deps.host.attach(definition, manifest, refusal));
     this.deps.logger.info('agent attached', { agent: manifest.id });
+    let deregistered: Promise<void> | undefined;
+    return (graceMs) => {
+      // Once it is gone its id may be that of another.
+      if (this.deps.host.find(manifest.id) !== activation) return Promise.resolve();
+      deregistered ??= this.deregister(manifest.id);
+      return this.detach(activation, graceMs, deregistered);
+    };
   }
 
-  /**
-   * Takes a program's agent out of the registry, lets it finish for `graceMs` from now, and forgets it. Nothing happens where it is gone. Never
-   * rejects.
-   */
-  async detach(agentId: string, graceMs: number): Promise<void> {
-    const { host, logger } = this.deps;
-    const activation = host.find(agentId);
-    if (activation === undefined) return;
+  /** Lets a program's agent finish for `graceMs` from now, and forgets it. Never rejects. */
+  private async detach(activation: Activation, graceMs: number, deregistered: Promise<void>): Promise<void> {
     // Its id is free when it is out of the registry and has stopped: who comes with it before must wait.
-    await Promise.all([this.deregister(agentId), activation.stop(graceMs)]);
-    if (host.forget(activation)) logger.info('agent detached', { agent: agentId });
+    await Promise.all([deregistered, activation.stop(graceMs)]);
+    if (this.deps.host.forget(activation)) this.deps.logger.info('agent detached', { agent: activation.manifest.id });
   }
 
   /** Brings back the agents that this node had before. What cannot come back is noted, and does not keep the others away. */

@@ -71,6 +71,34 @@ describe.each(['node', 'gateway'] as const)('attached to a %s,', (where) => {
       expect(events).toEqual(['accepted', 'routed', 'chunk', 'progress', 'chunk', 'result']);
     });
 
+    it('loses no part of its answer to a reader that is slower, also where it goes at once', async () => {
+      const { program, id, capability } = await attached();
+      const reader = new TestProgram(role().address);
+      await reader.hello();
+      reader.batch([
+        { kind: KIND.task, correlationId: 1n, streaming: true, demand: 2, task: { requiredCapabilities: [capability] } },
+        { kind: KIND.request, correlationId: 2n, streaming: true, demand: 2, to: id, payload: text('x') },
+      ]);
+      const [task, request] = [await program.envelope(KIND.task), await program.envelope(KIND.request)];
+      const parts = Array.from({ length: 16 }, (_, n) => n + 1);
+      for (const { correlationId } of [task, request])
+        program.batch(parts.map((n) => ({ kind: KIND.chunk, correlationId, sequence: BigInt(n), payload: text(`${n}`) })));
+      program.batch([
+        { kind: KIND.result, correlationId: task.correlationId, result: { payload: text('done') } },
+        { kind: KIND.response, correlationId: request.correlationId, payload: text('done') },
+      ]);
+      program.halfClose();
+      await program.end();
+      expect(reader.envelopes.filter(({ kind }) => kind === KIND.chunk)).toHaveLength(4);
+      for (const correlationId of [1n, 2n]) reader.batch([{ kind: KIND.demand, correlationId, demand: 100 }]);
+      await Promise.all([reader.envelope(KIND.result), reader.envelope(KIND.response)]);
+      for (const correlationId of [1n, 2n])
+        expect(reader.envelopes.filter((each) => each.correlationId === correlationId).map(textOf)).toEqual([
+          ...parts.map(String),
+          'done',
+        ]);
+    });
+
     it('learns that nobody waits any more, and is not punished for an answer that comes late', async () => {
       const { program, capability } = await attached();
       const controller = new AbortController();
@@ -159,6 +187,22 @@ describe.each(['node', 'gateway'] as const)('attached to a %s,', (where) => {
       program.halfClose();
       expect(await program.end()).toMatchObject({ code: 'OK' });
       await eventually(async () => expect((await troupe.agentsOf('')).map(({ manifest }) => manifest?.id)).not.toContain(id));
+    });
+
+    it('that has drained and is gone does not take the one with it that has its id now', async () => {
+      const { program, id, capability } = await attached();
+      program.send({ $case: 'drain', value: {} });
+      const successor = await eventually(async () => {
+        const next = new TestProgram(role().address);
+        await next.hello({ agentId: id, capabilities: [capability] });
+        return next;
+      });
+      program.halfClose();
+      expect((await program.end()).code).toBe('OK');
+      const result = troupe.run(capability, 'still there?');
+      answer(successor, (await successor.envelope(KIND.task)).correlationId, 'yes');
+      expect((await result).text()).toBe('yes');
+      expect(successor.ended).toBe(undefined);
     });
 
     it('is told when it is undeployed', async () => {

@@ -124,6 +124,19 @@ describe.each(['node', 'gateway'] as const)('a client that is attached to a %s',
     expect((await program.frame('credit')).value).toEqual({ envelopes: 500, received: 2n });
   });
 
+  it('is told what is too large to be sent, whoever would get it', async () => {
+    await attach({ topics: [`${where}.large`] }, role());
+    const { program } = await attach({}, role());
+    const payload = text('x'.repeat(4 * 1024 * 1024 - 100));
+    const tooLarge = { code: 3, message: expect.stringContaining('must be at most') };
+    program.batch([{ kind: KIND.send, correlationId: 1n, topic: `${where}.large`, payload }]);
+    expect((await program.envelope(KIND.ack)).error).toMatchObject(tooLarge);
+    program.batch([{ kind: KIND.request, correlationId: 2n, to: 'canary', payload }]);
+    expect((await program.envelope(KIND.error)).error).toMatchObject(tooLarge);
+    program.batch([task('echo', {}, { correlationId: 3n })]);
+    await program.envelope(KIND.result);
+  });
+
   it('gets no more than it gave credit for', async () => {
     const { program } = await attach({ credit: 3 }, role());
     program.batch(Array.from({ length: 10 }, (_, n) => task('echo', { n }, { correlationId: BigInt(n + 1) })));

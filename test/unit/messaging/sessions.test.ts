@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { AnyAgentDefinition } from '../../../src/agent/define-agent.js';
 import type { TroupeError } from '../../../src/core/errors.js';
+import { TroupeError } from '../../../src/core/errors.js';
+import type { RoutedTask } from '../../../src/gen/troupe/internal/v1/routed.js';
 import { type RoutedTask, RoutedTaskResult } from '../../../src/gen/troupe/internal/v1/routed.js';
 import { EnvelopeKind } from '../../../src/gen/troupe/v1/envelope.js';
 import { Batch, ConnectRequest, ConnectResponse, Hello } from '../../../src/gen/troupe/v1/messaging.js';
@@ -53,16 +55,19 @@ class FakeStream implements ListenedStream {
 
 /** Agents that are attached and never get anything. */
 class FakeAgents implements AgentPort {
+  mayAttach: Promise<void> = Promise.resolve();
   readonly attached = new Map<
     string,
     { readonly definition: AnyAgentDefinition; readonly refusal: () => TroupeError | undefined }
   >();
 
   async attach(definition: AnyAgentDefinition, { id }: { readonly id: string }, refusal: () => TroupeError | undefined) {
-    this.attached.set(id, { definition, refusal });
-  }
-  async detach(id: string) {
-    this.attached.delete(id);
+    await this.mayAttach;
+    const agent = { definition, refusal };
+    this.attached.set(id, agent);
+    return async () => {
+      if (this.attached.get(id) === agent) this.attached.delete(id);
+    };
   }
 }
 
@@ -73,7 +78,10 @@ function world() {
   let secrets = 0;
   const messages = {
     nodeId: 'node-1',
-    subscribe: async (pattern: string) => ({ pattern, cancel: () => undefined }),
+    subscribe: async (pattern: string) => {
+      if (pattern === 'away') throw new TroupeError('UNAVAILABLE', 'UNAVAILABLE', 'the registry is away');
+      return { pattern, cancel: () => undefined };
+    },
   } as unknown as Messages;
   const sessions = new Sessions({
     nodeId: 'node-1',
@@ -132,6 +140,44 @@ describe('Sessions', () => {
     await clock.advance(1_000);
     expect(sessions.size).toBe(0);
     expect(clock.pending).toBe(0);
+  });
+
+  it('do not ask a program that has ended its side: it gets what it waits for, however long that takes', async () => {
+    const { clock, attach, tasks } = world();
+    const { stream } = await attach();
+    stream.batch([task(1n)]);
+    stream.listener.ended();
+    await clock.advance(60_000);
+    expect(stream.outcome).toBe('open');
+    tasks[0]?.finish();
+    await flushed();
+    expect(stream.envelopes.map(({ correlationId }) => correlationId)).toEqual([1n]);
+    expect(stream.outcome).toBe('ended');
+  });
+
+  it('leave nothing of a program that went while it came', async () => {
+    const { attach, sessions, agents } = world();
+    let go: () => void = () => undefined;
+    agents.mayAttach = new Promise((resolve) => {
+      go = resolve;
+    });
+    const stream = new FakeStream();
+    const opened = sessions.open(Hello.fromPartial({ agentId: 'a', topics: ['x'] }), stream).catch((error: TroupeError) => error);
+    stream.listener.lost();
+    go();
+    // Its agent has not started here: it cannot subscribe.
+    expect(await opened).toMatchObject({ reason: 'AGENT_STOPPED' });
+    expect({ agents: agents.attached.size, sessions: sessions.size }).toEqual({ agents: 0, sessions: 0 });
+    await attach({ agentId: 'a' });
+  });
+
+  it('say what a program is subscribed to where a change could not be made, and go on', async () => {
+    const { attach } = world();
+    const { stream } = await attach({ topics: ['here'] });
+    stream.say({ $case: 'subscriptions', value: { subscribe: ['away', 'there'], unsubscribe: [] } });
+    await flushed();
+    expect(stream.of('subscriptions')).toEqual([{ topics: ['here', 'there'] }]);
+    expect(stream.outcome).toBe('open');
   });
 
   it('wait for a program until its grace time has passed, and not again once it is back', async () => {
