@@ -59,6 +59,8 @@ export class LinkSession implements FrameHandlers {
   private cameInTurn = 0;
   private isBusy = false;
   private isEnding = false;
+  /** This side has ended: nothing more can be written, but what the other end still sends is read. */
+  private hasEnded = false;
   private isOver = false;
   /** The other end will end. */
   private isDrained = false;
@@ -213,13 +215,13 @@ export class LinkSession implements FrameHandlers {
 
   private readonly flush = (): void => {
     this.isScheduled = false;
-    if (this.isOver || this.writing !== undefined) return;
+    if (this.isOver || this.hasEnded || this.writing !== undefined) return;
     const bytes = this.next();
     if (bytes !== undefined) {
       this.writing = bytes;
       this.stream.write(bytes, this.onWritten);
     } else if (this.isEnding && this.queue?.isEmpty !== false) {
-      this.isEnding = false;
+      this.hasEnded = true;
       this.stream.end();
     }
   };

@@ -5,10 +5,8 @@ import { LinkSession, type LinkStream } from '../../../src/link/link-session.js'
 import { encodeMessage } from '../../../src/rpc/encode.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 
-const PONG = encodeMessage(OpenResponse, {
-  ...{ envelopes: [], tasks: [], outcomes: [], credit: 0 },
-  control: { $case: 'pong', value: {} },
-});
+const said = ($case: 'ping' | 'pong') =>
+  encodeMessage(OpenResponse, { envelopes: [], tasks: [], outcomes: [], credit: 0, control: { $case, value: {} } });
 
 /** A clock whose timers can be held up, as those of a process that is blocked are. */
 class BlockableClock extends FakeClock {
@@ -56,7 +54,7 @@ describe('a link', () => {
     await clock.advance(5_000);
     await settle();
     expect([written, ends]).toEqual([['ping'], []]);
-    stream.emit('data', PONG);
+    stream.emit('data', said('pong'));
     await clock.advance(5_000);
     expect(ends).toEqual([]);
   });
@@ -64,9 +62,18 @@ describe('a link', () => {
   it('whose answer has come while this process was blocked is heard before it is judged', async () => {
     const { clock, stream, ends } = opened();
     await clock.advance(9_999);
-    setImmediate(() => stream.emit('data', PONG));
+    setImmediate(() => stream.emit('data', said('pong')));
     await clock.advance(1);
     await settle();
     expect(ends).toEqual([]);
+  });
+
+  it('writes nothing once its side has ended', async () => {
+    const { session, stream, written, ends } = opened();
+    session.finish();
+    await settle();
+    stream.emit('data', said('ping'));
+    await settle();
+    expect([written, ends]).toEqual([['end'], []]);
   });
 });
