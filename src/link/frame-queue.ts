@@ -1,3 +1,4 @@
+import { Fifo } from '../core/fifo.js';
 import { EnvelopeWriter, type OutgoingEnvelope, type Target } from './envelope-writer.js';
 import { varintSize, writeVarint } from './varint.js';
 
@@ -51,9 +52,9 @@ export class FrameQueue implements Target {
   private count = 0;
   private number = 1;
   private handedOut = 0;
-  private readonly sealed: OutgoingFrame[] = [];
+  private readonly sealed = new Fifo<OutgoingFrame>();
   private sealedBytes = 0;
-  private readonly large: Large[] = [];
+  private readonly large = new Fifo<Large>();
   private largeBytes = 0;
   private readonly pairs = new Map<string, number>();
   private lastLargeId = 0;
@@ -65,7 +66,7 @@ export class FrameQueue implements Target {
   private readonly aside: Aside = new Aside();
 
   get isEmpty(): boolean {
-    return this.length === 0 && this.sealed.length === 0 && this.large.length === 0;
+    return this.length === 0 && this.sealed.size === 0 && this.large.size === 0;
   }
 
   /** Bytes that wait. */
@@ -97,7 +98,7 @@ export class FrameQueue implements Target {
 
   /** The next frame to write; undefined where nothing waits. */
   next(): OutgoingFrame | undefined {
-    const [large] = this.large;
+    const large = this.large.at(0);
     const isLargeTurn = large !== undefined && this.turn === 'large' && large.after <= this.handedOut;
     this.turn = isLargeTurn ? 'small' : 'large';
     return isLargeTurn ? this.nextPart(large) : (this.nextSmall() ?? (large && this.nextPart(large)));
@@ -113,23 +114,28 @@ export class FrameQueue implements Target {
 
   /** Whether what is in frame `number` has not been handed out, or not all of it. */
   holds(number: number): boolean {
-    if (this.length > 0 && number === this.number) return true;
-    return this.sealed.some((frame) => frame.number === number) || this.large.some((frame) => frame.number === number);
+    // Numbers are given, and frames handed out, in order.
+    if (number >= 0) return number > this.handedOut && (number < this.number || (number === this.number && this.length > 0));
+    const oldest = this.large.at(0);
+    return oldest !== undefined && number <= oldest.number;
   }
 
-  /** Parts that were written are lost: their frames begin anew. */
+  /** Parts that were written are lost: their frame begins anew. */
   restart(): void {
-    for (const frame of this.large) frame.sent = 0;
+    const oldest = this.large.at(0);
+    if (oldest !== undefined) oldest.sent = 0;
   }
 
   /** Forgets everything. */
   clear(): void {
     this.length = 0;
     this.count = 0;
+    // As if it had been handed out.
+    this.handedOut = this.number;
     this.number += 1;
-    this.sealed.length = 0;
+    this.sealed.clear();
     this.sealedBytes = 0;
-    this.large.length = 0;
+    this.large.clear();
     this.largeBytes = 0;
     this.pairs.clear();
   }
@@ -197,11 +203,11 @@ export class FrameQueue implements Target {
   }
 
   private nextSmall(): OutgoingFrame | undefined {
-    if (this.sealed.length === 0 && this.length > 0) this.seal();
+    if (this.sealed.size === 0 && this.length > 0) this.seal();
     const frame = this.sealed.shift();
     if (frame === undefined) return undefined;
     this.sealedBytes -= frame.bytes.length;
-    this.handedOut = Math.max(this.handedOut, frame.number);
+    this.handedOut = frame.number;
     return frame;
   }
 

@@ -22,6 +22,8 @@ const CREDIT_BYTES = 256 * 1024;
 const MAX_CREDIT = 64 * 1024 * 1024;
 /** The other end is asked for a sign of life when it was silent for so long, and given up after twice that. */
 const SILENCE_MS = 5_000;
+/** A timer that fires this much too late tells of this process, which was blocked, and not of the other end. */
+const LATE_MS = 1_000;
 
 const NOTHING = { envelopes: [], tasks: [], outcomes: [], credit: 0, control: undefined };
 
@@ -57,6 +59,8 @@ export class LinkSession implements FrameHandlers {
   private cameInTurn = 0;
   private isBusy = false;
   private isEnding = false;
+  /** This side has ended: nothing more can be written, but what the other end still sends is read. */
+  private hasEnded = false;
   private isOver = false;
   /** The other end will end. */
   private isDrained = false;
@@ -211,13 +215,13 @@ export class LinkSession implements FrameHandlers {
 
   private readonly flush = (): void => {
     this.isScheduled = false;
-    if (this.isOver || this.writing !== undefined) return;
+    if (this.isOver || this.hasEnded || this.writing !== undefined) return;
     const bytes = this.next();
     if (bytes !== undefined) {
       this.writing = bytes;
       this.stream.write(bytes, this.onWritten);
     } else if (this.isEnding && this.queue?.isEmpty !== false) {
-      this.isEnding = false;
+      this.hasEnded = true;
       this.stream.end();
     }
   };
@@ -270,15 +274,24 @@ export class LinkSession implements FrameHandlers {
 
   /** One timer asks for signs of life. */
   private watch(): void {
+    const dueMs = this.clock.monotonicMs() + SILENCE_MS;
     this.disarm = this.clock.after(SILENCE_MS, () => {
-      const silentMs = this.clock.monotonicMs() - this.heardAtMs;
-      if (silentMs >= 2 * SILENCE_MS)
-        return this.abort(
-          new TroupeError('UNAVAILABLE', 'LINK_SILENT', `the other end was silent for ${Math.round(silentMs)} ms`),
-        );
-      if (silentMs >= SILENCE_MS - 1) this.sayPing();
-      this.watch();
+      const isOnTime = this.clock.monotonicMs() - dueMs < LATE_MS;
+      // Timers run before sockets are read: what has come already is heard first.
+      setImmediate(() => this.judge(isOnTime));
     });
+  }
+
+  /** Gives up an end that has been asked, and has had the time to answer; asks one that is silent. */
+  private judge(isOnTime: boolean): void {
+    if (this.isOver) return;
+    const silentMs = this.clock.monotonicMs() - this.heardAtMs;
+    if (silentMs >= 2 * SILENCE_MS && isOnTime && this.unanswered > 0) {
+      this.abort(new TroupeError('UNAVAILABLE', 'LINK_SILENT', `the other end was silent for ${Math.round(silentMs)} ms`));
+      return;
+    }
+    if (silentMs >= SILENCE_MS - 1) this.sayPing();
+    this.watch();
   }
 
   private end(error: TroupeError): void {

@@ -95,12 +95,20 @@ export class Peer implements SessionHandlers {
     return frame;
   }
 
-  /** Sends what somebody there waits for, also when it drains or is behind; false where it cannot be sent. */
-  answer(envelope: OutgoingEnvelope): boolean {
+  /** Sends what somebody there can do without, also when it drains or is behind; false where it cannot be sent. */
+  tell(envelope: OutgoingEnvelope): boolean {
     if (!this.mayAnswer()) return false;
     this.queue.envelope(envelope);
     this.kick();
     return true;
+  }
+
+  /**
+   * Sends what somebody there waits for, also when it drains or is behind. Who does not take what it asked for loses its link, and learns so
+   * that the outcome of all is unknown.
+   */
+  answer(envelope: OutgoingEnvelope): void {
+    if (!this.tell(envelope)) this.overflow();
   }
 
   /** Sends a task. Gives the number of its frame. @throws UNAVAILABLE: it was not sent. */
@@ -326,10 +334,12 @@ export class Peer implements SessionHandlers {
   }
 
   private overflow(): void {
-    const error = notSent('LINK_FULL', `node "${this.nodeId}" does not take the results that it asked for`, this.nodeId);
+    if (this.state.kind !== 'up') return;
+    const message = `node "${this.nodeId}" does not take the answers that it asked for`;
+    const error = new TroupeError('RESOURCE_EXHAUSTED', 'LINK_FULL', message);
     this.leave(error);
     this.deps.handlers.broken(this, error);
-    this.giveUpQueue(error);
+    this.giveUpQueue(notSent('LINK_FULL', message, this.nodeId));
   }
 
   private giveUpQueue(error: TroupeError): void {

@@ -187,7 +187,7 @@ export class Arrivals {
     this.deps
       .links()
       .to(nodeId)
-      .answer({ kind: code, correlationId, from, to, topic: '', content: undefined, deadlineMs: 0, sequence: 0, rare });
+      .tell({ kind: code, correlationId, from, to, topic: '', content: undefined, deadlineMs: 0, sequence: 0, rare });
   }
 
   private originOf(peer: Peer): PeerOrigin {

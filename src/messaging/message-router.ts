@@ -114,7 +114,7 @@ export class MessageRouter implements Messages, OutboundOwner {
     this.pending.take(id);
     if (kind !== 'request') return;
     delivery?.cancel(error);
-    peer?.answer(aboutRequest(EnvelopeKind.ENVELOPE_KIND_CANCEL, outbound, undefined));
+    peer?.tell(aboutRequest(EnvelopeKind.ENVELOPE_KIND_CANCEL, outbound, undefined));
   }
 
   demand(outbound: Outbound, parts: number): void {

@@ -1,7 +1,7 @@
 import { TroupeError } from '../core/errors.js';
 import type { Payload } from '../core/payload.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
-import type { OutgoingEnvelope, RareFields } from '../link/envelope-writer.js';
+import type { RareFields } from '../link/envelope-writer.js';
 import type { Peer } from '../link/peer.js';
 import { encodePayload } from '../rpc/codec/payload.js';
 import { toStatusMessage } from '../rpc/status.js';
@@ -74,9 +74,9 @@ export class PeerOrigin implements Origin {
     const bytes = encodePayload(part);
     // Without a pause where it may go: an author who does not wait for it loses none.
     if (delivery.gate?.tryPass() === false) await delivery.gate.pass();
-    if (delivery.isDone || delivery.cancelled !== undefined) return;
+    if (delivery.isDone || delivery.cancelled !== undefined || !this.isHeard(delivery)) return;
     const content = { decode: () => part, bytes: () => bytes, retain: () => undefined, length: bytes.length };
-    const isSent = this.send(delivery, {
+    const isSent = this.peer.tell({
       kind: EnvelopeKind.ENVELOPE_KIND_CHUNK,
       correlationId: delivery.correlationId,
       from: delivery.to,
@@ -107,12 +107,13 @@ export class PeerOrigin implements Origin {
     sequence: number,
     rare: RareFields | undefined,
   ): void {
+    if (!this.isHeard(delivery)) return;
     const { correlationId, from, to } = delivery;
-    const envelope = { kind, correlationId, from: to, to: from, topic: '', content, deadlineMs: 0, sequence, rare };
-    this.send(delivery, envelope);
+    this.peer.answer({ kind, correlationId, from: to, to: from, topic: '', content, deadlineMs: 0, sequence, rare });
   }
 
-  private send({ fromNode }: Delivery, envelope: OutgoingEnvelope): boolean {
-    return this.isClosed && fromNode === '' ? true : this.peer.answer(envelope);
+  /** Whether somebody may still wait for what becomes of it. */
+  private isHeard({ fromNode }: Delivery): boolean {
+    return !this.isClosed || fromNode !== '';
   }
 }

@@ -20,6 +20,8 @@ const MAX_SESSIONS = 20_000;
 const PROBE_EVERY_MS = 5_000;
 const ASK_AFTER_MS = 15_000;
 const END_AFTER_MS = 30_000;
+/** A timer that fires this much too late tells of this process, which was blocked, and not of the programs. */
+const LATE_MS = 1_000;
 
 /** The attached programs of a process. */
 export class Sessions {
@@ -83,9 +85,13 @@ export class Sessions {
   }
 
   private watch(): void {
-    this.disarm ??= this.deps.clock.after(PROBE_EVERY_MS, () => {
+    const { clock } = this.deps;
+    const dueMs = clock.monotonicMs() + PROBE_EVERY_MS;
+    this.disarm ??= clock.after(PROBE_EVERY_MS, () => {
       this.disarm = undefined;
-      for (const session of this.sessions) session.probe(ASK_AFTER_MS, END_AFTER_MS);
+      // Timers run before sockets are read: what programs have said while this process was blocked is not heard yet.
+      const isLate = clock.monotonicMs() - dueMs >= LATE_MS;
+      for (const session of this.sessions) session.probe(ASK_AFTER_MS, isLate ? Number.POSITIVE_INFINITY : END_AFTER_MS);
       if (this.sessions.size > 0) this.watch();
     });
   }

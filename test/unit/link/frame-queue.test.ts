@@ -90,6 +90,36 @@ describe(`a queue of frames (seed ${testSeed})`, () => {
     expect([texts, queue.holds(large)]).toEqual([['c'], false]);
   });
 
+  it('tells that of each of very many that wait behind a large one, and gives them in time', () => {
+    const queue = new FrameQueue();
+    queue.envelope(out('a', 'b', 'x'.repeat(70_000)));
+    const numbers = Array.from({ length: 50_000 }, () => queue.envelope(out('a', 'b', 'x')));
+    const startMs = performance.now();
+    expect(numbers.every((number) => queue.holds(number))).toBe(true);
+    let taken = 0;
+    while (queue.next() !== undefined) taken += 1;
+    expect([taken, numbers.some((number) => queue.holds(number))]).toEqual([50_002, false]);
+    expect(performance.now() - startMs).toBeLessThan(1_000);
+  });
+
+  it('holds, of what was given a number, exactly what was not handed out, also after it was cleared', () => {
+    const random = seededRandom(testSeed);
+    const queue = new FrameQueue();
+    const held = new Set<number>();
+    for (let n = 0; n < 3_000; n++) {
+      const chance = random.next();
+      const size = chance < 0.1 ? 70_000 : 5_000;
+      if (chance < 0.6) held.add(queue.envelope(out(`s${n % 3}`, 'r', 'x'.repeat(size))));
+      else if (chance < 0.99) held.delete(queue.next()?.number ?? 0);
+      else {
+        queue.clear();
+        expect([...held].some((number) => queue.holds(number))).toBe(false);
+        held.clear();
+      }
+      expect([...held].every((number) => queue.holds(number))).toBe(true);
+    }
+  });
+
   it('holds nothing after it was cleared, and goes on', () => {
     const queue = new FrameQueue();
     const numbers = [queue.envelope(out('a', 'b', 'x')), queue.envelope(out('a', 'b', 'x'.repeat(100_000)))];

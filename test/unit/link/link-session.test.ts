@@ -1,0 +1,79 @@
+import { EventEmitter } from 'node:events';
+import { describe, expect, it } from '@jest/globals';
+import { OpenRequest, OpenResponse } from '../../../src/gen/troupe/internal/v1/link.js';
+import { LinkSession, type LinkStream } from '../../../src/link/link-session.js';
+import { encodeMessage } from '../../../src/rpc/encode.js';
+import { FakeClock, settle } from '../../support/fake-clock.js';
+
+const said = ($case: 'ping' | 'pong') =>
+  encodeMessage(OpenResponse, { envelopes: [], tasks: [], outcomes: [], credit: 0, control: { $case, value: {} } });
+
+/** A clock whose timers can be held up, as those of a process that is blocked are. */
+class BlockableClock extends FakeClock {
+  lateMs = 0;
+
+  override monotonicMs(): number {
+    return super.monotonicMs() + this.lateMs;
+  }
+}
+
+/** The end that opened a link, and what it writes. */
+function opened() {
+  const clock = new BlockableClock();
+  const written: (string | undefined)[] = [];
+  const ends: string[] = [];
+  const stream = Object.assign(new EventEmitter(), {
+    write(bytes: Buffer, done: () => void): void {
+      written.push(OpenRequest.decode(bytes).control?.$case);
+      setImmediate(done);
+    },
+    end: () => void written.push('end'),
+    cancel: () => undefined,
+  });
+  const nothing = () => undefined;
+  const session = new LinkSession(stream as unknown as LinkStream, true, clock, {
+    ...{ hello: nothing, welcome: nothing, envelope: nothing, task: nothing, outcome: nothing, drains: nothing },
+    ended: (_, { reason }) => ends.push(reason),
+  });
+  return { clock, session, stream, written, ends };
+}
+
+describe('a link', () => {
+  it('whose other end does not answer is given up after 10 s', async () => {
+    const { clock, written, ends } = opened();
+    await clock.advance(9_999);
+    expect([written, ends]).toEqual([['ping'], []]);
+    await clock.advance(1);
+    await settle();
+    expect(ends).toEqual(['LINK_SILENT']);
+  });
+
+  it('is asked, not given up, where it was this process that was blocked', async () => {
+    const { clock, stream, written, ends } = opened();
+    clock.lateMs = 5_100;
+    await clock.advance(5_000);
+    await settle();
+    expect([written, ends]).toEqual([['ping'], []]);
+    stream.emit('data', said('pong'));
+    await clock.advance(5_000);
+    expect(ends).toEqual([]);
+  });
+
+  it('whose answer has come while this process was blocked is heard before it is judged', async () => {
+    const { clock, stream, ends } = opened();
+    await clock.advance(9_999);
+    setImmediate(() => stream.emit('data', said('pong')));
+    await clock.advance(1);
+    await settle();
+    expect(ends).toEqual([]);
+  });
+
+  it('writes nothing once its side has ended', async () => {
+    const { session, stream, written, ends } = opened();
+    session.finish();
+    await settle();
+    stream.emit('data', said('ping'));
+    await settle();
+    expect([written, ends]).toEqual([['end'], []]);
+  });
+});
