@@ -2,7 +2,7 @@ import type { AgentDefinition } from '../agent/define-agent.js';
 import type { AgentManifest } from '../agent/manifest.js';
 import type { AgentMessage, Subscription } from '../agent/messages.js';
 import type { Clock } from '../core/clock.js';
-import { TroupeError } from '../core/errors.js';
+import { messageOf, TroupeError } from '../core/errors.js';
 import { type PayloadInput, toPayload } from '../core/payload.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Delivery, type Recipient } from './delivery.js';
@@ -142,8 +142,10 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
     try {
       delivery.origin.answered(delivery, toPayload(answer as PayloadInput));
     } catch (error) {
-      // What it returned cannot travel.
-      this.failed(delivery, turn, error);
+      // The asker's question was right: it is the agent's answer that is not.
+      const why = `agent "${this.id}" gave an answer that cannot be sent: ${messageOf(error)}`;
+      this.options.logger.warn('agent gave an answer that cannot be sent', { from: delivery.from, reason: messageOf(error) });
+      delivery.origin.failed(delivery, new TroupeError('UNKNOWN', 'AGENT_ERROR', why, { metadata: { agent_id: this.id } }));
     }
   }
 

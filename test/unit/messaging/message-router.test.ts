@@ -90,7 +90,7 @@ describe('messages', () => {
     const sent = here.send('keeper', 'before');
     expect(await codeOf(here.send('keeper', huge))).toMatch('INVALID_ARGUMENT');
     expect(await codeOf(cluster.node(2).sender().send('keeper', huge))).toMatch('INVALID_ARGUMENT');
-    expect(await codeOf(here.request('large'))).toMatch('INVALID_ARGUMENT');
+    expect(await codeOf(here.request('large'))).toMatch('UNKNOWN/AGENT_ERROR');
     expect(await sent).toBe(true);
     expect(await here.send('keeper', 'x'.repeat(4_000_000))).toBe(true);
     await eventually(() => expect(got.map(({ length }) => length)).toEqual([6, 4_000_000]));

@@ -1,8 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { AnyAgentDefinition } from '../../../src/agent/define-agent.js';
-import type { TroupeError } from '../../../src/core/errors.js';
 import { TroupeError } from '../../../src/core/errors.js';
-import type { RoutedTask } from '../../../src/gen/troupe/internal/v1/routed.js';
 import { type RoutedTask, RoutedTaskResult } from '../../../src/gen/troupe/internal/v1/routed.js';
 import { EnvelopeKind } from '../../../src/gen/troupe/v1/envelope.js';
 import { Batch, ConnectRequest, ConnectResponse, Hello } from '../../../src/gen/troupe/v1/messaging.js';
