@@ -255,7 +255,8 @@ export class AttachedAgent {
     else
       exchange.emit(part).then(
         () => this.demand(id, exchange),
-        () => undefined,
+        // An answer with a gap would be a wrong one.
+        (error: unknown) => this.cancel(id, error),
       );
   }
 

@@ -260,6 +260,44 @@ describe('streams', () => {
     }
   });
 
+  it('fail where the agent does not wait and is too far ahead', async () => {
+    const cluster = await MessageCluster.start(2);
+    let aborted = 0;
+    await cluster.node(2).deploy('hasty', {
+      receive: (_message: AgentMessage, ctx: MessageContext) => {
+        ctx.signal.addEventListener('abort', () => (aborted += 1));
+        for (let n = 0; n < 1_000; n++) void ctx.emit(n);
+        return 'end';
+      },
+    });
+    const read = async (stream: AsyncIterable<unknown>) => {
+      for await (const _ of stream);
+    };
+    for (const node of cluster.nodes)
+      await expect(read(node.sender().stream('hasty'))).rejects.toMatchObject({
+        code: 'RESOURCE_EXHAUSTED',
+        reason: 'STREAM_OVERFLOW',
+      });
+    expect(aborted).toBe(2);
+  });
+
+  it('let an agent whose reader is never heard of again go on at the deadline', async () => {
+    const cluster = await MessageCluster.start(2);
+    let ended = 0;
+    await cluster.node(2).deploy('counter', {
+      receive: async (_message: AgentMessage, ctx: MessageContext) => {
+        for (let n = 0; n < 20; n++) await ctx.emit(n);
+        ended += 1;
+      },
+    });
+    const router = cluster.node(1).router as unknown as { demand: () => void; abandon: () => void };
+    router.demand = () => undefined;
+    router.abandon = () => undefined;
+    const stream = cluster.node(1).sender().stream('counter', 'x', { timeoutMs: 300 });
+    await stream.next();
+    await eventually(() => expect(ended).toBe(1));
+  });
+
   it('let the agent be 16 parts ahead, and tell it when the reader leaves', async () => {
     const cluster = await MessageCluster.start(2);
     for (const node of cluster.nodes) {
