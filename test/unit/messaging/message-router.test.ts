@@ -129,6 +129,31 @@ describe('messages', () => {
 });
 
 describe('requests', () => {
+  it('fail, and leave the link, whatever the agent throws or gives', async () => {
+    const cluster = await MessageCluster.start(2);
+    const trap = {
+      // biome-ignore lint/suspicious/noThenProperty: that is what is tested.
+      get then(): never {
+        throw new Error('trap');
+      },
+    };
+    await cluster.node(2).deploy('textless', {
+      receive: () => {
+        throw Object.create(null);
+      },
+    });
+    await cluster.node(2).deploy('rejecting', { receive: () => Promise.reject(Object.create(null)) });
+    await cluster.node(2).deploy('trap', { receive: () => trap });
+    await cluster.node(2).deploy('echo', ECHO);
+    for (const node of cluster.nodes) {
+      const waiting = [node.sender().request('echo', 'x')];
+      for (const id of ['textless', 'rejecting', 'trap'])
+        expect(await codeOf(node.sender().request(id, 'x'))).toBe('UNKNOWN/AGENT_ERROR');
+      expect((await Promise.all(waiting)).map((reply) => reply.text())).toEqual(['x']);
+    }
+    expect(cluster.node(2).counts('rejecting')).toMatchObject({ inFlight: 0, handled: 2 });
+  });
+
   it('reach the agent with their deadline and with being called off, and nothing is kept of them', async () => {
     const cluster = await MessageCluster.start(2);
     for (const node of cluster.nodes) {
