@@ -49,6 +49,7 @@ const CASES = [
   },
   {
     name: 'troupe-connect',
+    openLoop: false,
     peer: async (host) => ({
       role: 'troupe-connect',
       options: { registry: await host.registry(), router: await host.router() },

@@ -8,7 +8,7 @@ import type { RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import { decodePayload, encodePayload } from '../rpc/codec/payload.js';
 import { toStatusMessage } from '../rpc/status.js';
-import { PartGate } from '../runtime/part-gate.js';
+import { PartGate, streamOverflow } from '../runtime/part-gate.js';
 import type { AttachedTaskContext, AttachOptions } from './attach-options.js';
 import { ProgramMessenger } from './program-messenger.js';
 import type { ProgramSession } from './program-session.js';
@@ -111,6 +111,13 @@ class Piece implements AttachedTaskContext {
 
   async emit(chunk: PayloadInput): Promise<void> {
     if (this.gate === undefined || this.signal.aborted) return;
+    if (this.gate.isShut && this.gate.isFull) {
+      // An answer with a gap would be a wrong one.
+      const error = streamOverflow();
+      this.fail(error);
+      this.cancel(error);
+      return;
+    }
     await this.gate.pass();
     if (this.signal.aborted) return;
     this.parts += 1n;

@@ -88,9 +88,13 @@ export function invalidFields(violations: readonly FieldViolation[]): TroupeErro
   return new TroupeError('INVALID_ARGUMENT', 'INVALID_FIELD', message, { violations });
 }
 
-/** The text of whatever was thrown. */
+/** The text of whatever was thrown. Never throws. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  try {
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return 'something that has no text was thrown';
+  }
 }
 
 /** The reason of an aborted signal as an error: itself when it is one of ours, CANCELLED otherwise. */

@@ -167,11 +167,11 @@ export class Activation {
   }
 
   private async startOnce(): Promise<void> {
-    const config: unknown =
-      this.definition.config === undefined ? this.manifest.config : this.definition.config.parse(this.manifest.config);
-    this.shared = { ...this.shared, config };
     const { signal } = this.ending;
     try {
+      const config: unknown =
+        this.definition.config === undefined ? this.manifest.config : this.definition.config.parse(this.manifest.config);
+      this.shared = { ...this.shared, config };
       const state: unknown = await this.definition.start?.({ ...this.context(), config, signal });
       this.shared = { ...this.shared, state };
       for (const topic of this.definition.topics) await this.mail.subscribe(topic);

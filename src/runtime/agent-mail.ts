@@ -116,14 +116,16 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
     const handler = (this.hasHandlers ? this.handlers.get(delivery) : undefined) ?? (this.options.receive as Handler);
     const turn = new MessageTurn(this, delivery);
     let given: unknown;
+    let work: Promise<unknown> | undefined;
     try {
       given = handler(delivery, turn);
+      if (isThenable(given)) work = Promise.resolve(given);
     } catch (error) {
       this.failed(delivery, turn, error);
       return undefined;
     }
-    if (isThenable(given)) {
-      return Promise.resolve(given).then(
+    if (work !== undefined) {
+      return work.then(
         (answer: unknown) => this.answer(delivery, turn, answer),
         (error: unknown) => this.failed(delivery, turn, error),
       );

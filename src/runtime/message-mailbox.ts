@@ -125,7 +125,7 @@ export class MessageMailbox {
       this.running -= 1;
       this.counts.handled += 1;
     } else {
-      void work.then(this.ended);
+      void work.then(this.ended, this.ended);
     }
   }
 

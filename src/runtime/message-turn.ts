@@ -5,6 +5,7 @@ import { MAX_TIMER_MS } from '../core/clock.js';
 import { deadlineExceeded } from '../core/errors.js';
 import { type PayloadInput, toPayload } from '../core/payload.js';
 import type { Delivery } from './delivery.js';
+import { streamOverflow } from './part-gate.js';
 import type { PostBox } from './post-office.js';
 import type { SharedContext } from './turn.js';
 
@@ -24,6 +25,7 @@ export class MessageTurn implements MessageContext {
   private controller: AbortController | undefined = undefined;
   private parts = 0;
   private disarm: (() => void) | undefined = undefined;
+  private disarmWait: (() => void) | undefined = undefined;
 
   constructor(
     private readonly scope: MessageScope,
@@ -83,6 +85,16 @@ export class MessageTurn implements MessageContext {
   async emit(chunk: PayloadInput): Promise<void> {
     const { delivery } = this;
     if (delivery.kind !== 'request' || delivery.demand === 0 || delivery.cancelled !== undefined) return;
+    if (delivery.gate?.isShut) {
+      if (delivery.gate.isFull) {
+        // An answer with a gap would be a wrong one.
+        const error = streamOverflow();
+        delivery.origin.failed(delivery, error);
+        delivery.cancel(error);
+        return;
+      }
+      this.boundWait();
+    }
     this.parts += 1;
     await delivery.origin.part(delivery, this.parts, toPayload(chunk));
   }
@@ -106,6 +118,14 @@ export class MessageTurn implements MessageContext {
   /** The message has been handled. */
   end(): void {
     this.disarm?.();
+    this.disarmWait?.();
+  }
+
+  /** Who waits for a reader that is never heard of again goes on at the deadline. */
+  private boundWait(): void {
+    const ms = this.remainingMs();
+    if (this.disarmWait !== undefined || ms > MAX_TIMER_MS) return;
+    this.disarmWait = this.scope.clock.after(ms, () => this.delivery.cancel(deadlineExceeded()));
   }
 
   private post(): Messenger {

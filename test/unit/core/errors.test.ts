@@ -74,6 +74,7 @@ describe('messageOf', () => {
     ['undefined', undefined, 'undefined'],
     ['null', null, 'null'],
     ['a number', 42, '42'],
+    ['what has none', Object.create(null), 'something that has no text was thrown'],
   ])('gives the text of %s', (_name, thrown, text) => {
     expect(messageOf(thrown)).toBe(text);
   });

@@ -129,6 +129,31 @@ describe('messages', () => {
 });
 
 describe('requests', () => {
+  it('fail, and leave the link, whatever the agent throws or gives', async () => {
+    const cluster = await MessageCluster.start(2);
+    const trap = {
+      // biome-ignore lint/suspicious/noThenProperty: that is what is tested.
+      get then(): never {
+        throw new Error('trap');
+      },
+    };
+    await cluster.node(2).deploy('textless', {
+      receive: () => {
+        throw Object.create(null);
+      },
+    });
+    await cluster.node(2).deploy('rejecting', { receive: () => Promise.reject(Object.create(null)) });
+    await cluster.node(2).deploy('trap', { receive: () => trap });
+    await cluster.node(2).deploy('echo', ECHO);
+    for (const node of cluster.nodes) {
+      const waiting = [node.sender().request('echo', 'x')];
+      for (const id of ['textless', 'rejecting', 'trap'])
+        expect(await codeOf(node.sender().request(id, 'x'))).toBe('UNKNOWN/AGENT_ERROR');
+      expect((await Promise.all(waiting)).map((reply) => reply.text())).toEqual(['x']);
+    }
+    expect(cluster.node(2).counts('rejecting')).toMatchObject({ inFlight: 0, handled: 2 });
+  });
+
   it('reach the agent with their deadline and with being called off, and nothing is kept of them', async () => {
     const cluster = await MessageCluster.start(2);
     for (const node of cluster.nodes) {
@@ -258,6 +283,44 @@ describe('streams', () => {
       for await (const part of node.sender().stream('hasty')) numbers.push(part.json());
       expect(numbers).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     }
+  });
+
+  it('fail where the agent does not wait and is too far ahead', async () => {
+    const cluster = await MessageCluster.start(2);
+    let aborted = 0;
+    await cluster.node(2).deploy('hasty', {
+      receive: (_message: AgentMessage, ctx: MessageContext) => {
+        ctx.signal.addEventListener('abort', () => (aborted += 1));
+        for (let n = 0; n < 1_000; n++) void ctx.emit(n);
+        return 'end';
+      },
+    });
+    const read = async (stream: AsyncIterable<unknown>) => {
+      for await (const _ of stream);
+    };
+    for (const node of cluster.nodes)
+      await expect(read(node.sender().stream('hasty'))).rejects.toMatchObject({
+        code: 'RESOURCE_EXHAUSTED',
+        reason: 'STREAM_OVERFLOW',
+      });
+    expect(aborted).toBe(2);
+  });
+
+  it('let an agent whose reader is never heard of again go on at the deadline', async () => {
+    const cluster = await MessageCluster.start(2);
+    let ended = 0;
+    await cluster.node(2).deploy('counter', {
+      receive: async (_message: AgentMessage, ctx: MessageContext) => {
+        for (let n = 0; n < 20; n++) await ctx.emit(n);
+        ended += 1;
+      },
+    });
+    const router = cluster.node(1).router as unknown as { demand: () => void; abandon: () => void };
+    router.demand = () => undefined;
+    router.abandon = () => undefined;
+    const stream = cluster.node(1).sender().stream('counter', 'x', { timeoutMs: 300 });
+    await stream.next();
+    await eventually(() => expect(ended).toBe(1));
   });
 
   it('let the agent be 16 parts ahead, and tell it when the reader leaves', async () => {

@@ -6,6 +6,7 @@ import { TroupeError } from '../../../src/core/errors.js';
 import type { TaskId } from '../../../src/core/ids.js';
 import { type Payload, type PayloadInput, toPayload } from '../../../src/core/payload.js';
 import { Activation, type ActivationState } from '../../../src/runtime/activation.js';
+import type { PostOffice } from '../../../src/runtime/post-office.js';
 import type { TaskInput, TaskSink } from '../../../src/runtime/turn.js';
 import { outcomeOf } from '../../../src/upstream/outcome.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
@@ -26,7 +27,7 @@ const MANIFEST: AgentManifest = {
   metadata: {},
 };
 
-function activationOf(options: Options, manifest: Partial<AgentManifest> = {}) {
+function activationOf(options: Options, manifest: Partial<AgentManifest> = {}, post: PostOffice = silentPost) {
   const clock = new FakeClock();
   const logger = recordingLogger();
   const definition = defineAgent<unknown, unknown>({
@@ -35,11 +36,7 @@ function activationOf(options: Options, manifest: Partial<AgentManifest> = {}) {
     run: (task) => task.text(),
     ...options,
   });
-  const activation = new Activation(
-    definition,
-    { ...MANIFEST, ...manifest },
-    { nodeId: 'node-1', clock, logger, post: silentPost },
-  );
+  const activation = new Activation(definition, { ...MANIFEST, ...manifest }, { nodeId: 'node-1', clock, logger, post });
   return { clock, logger, activation };
 }
 
@@ -137,6 +134,33 @@ describe('the life of an activation', () => {
       kind: 'json',
       json: { config: { doubled: 4 }, state: { doubled: 4 } },
     });
+  });
+
+  it.each([
+    [
+      'its config is wrong',
+      {
+        config: {
+          parse: () => {
+            throw new Error('no');
+          },
+        },
+      },
+    ],
+    ['its start fails', { start: () => Promise.reject(new Error('no')) }],
+  ])('is out of reach again where %s', async (_why, options: Options) => {
+    let open = 0;
+    const post: PostOffice = {
+      open: (recipient) => {
+        open += 1;
+        const close = () => {
+          open -= 1;
+        };
+        return { ...silentPost.open(recipient), close };
+      },
+    };
+    await expect(activationOf(options, {}, post).activation.start()).rejects.toThrow('failed to start');
+    expect(open).toBe(0);
   });
 
   it.each(['initialized', 'stopped', 'failed'])('refuses tasks while it is %s', async (state) => {
