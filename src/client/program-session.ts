@@ -1,10 +1,10 @@
-import type { Clock } from '../core/clock.js';
-import { TroupeError } from '../core/errors.js';
+import { type Clock, MAX_TIMER_MS } from '../core/clock.js';
+import { deadlineExceeded, TroupeError } from '../core/errors.js';
 import type { RoutedBatch, RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import { Hello, type Welcome } from '../gen/troupe/v1/messaging.js';
 import { Inbox, WINDOW } from '../link/inbox.js';
-import { Outbox } from '../link/outbox.js';
+import { Outbox, type Sending } from '../link/outbox.js';
 import { envelopeBytes, type NodeFrame, type ProgramFrame, programFrameBytes, readNodeFrame } from '../link/session-frames.js';
 import type { Duplex, RawClient } from '../rpc/raw-client.js';
 
@@ -72,24 +72,35 @@ export class ProgramSession {
     stream.write(programFrameBytes({ $case: 'hello', value: hello }));
   }
 
-  /** Sends something; RESOURCE_EXHAUSTED where too much waits. */
-  send(envelope: Partial<RoutedEnvelope>): void {
-    if (this.outbox.push(envelopeBytes(envelope)) === undefined)
+  /** Sends something. @throws RESOURCE_EXHAUSTED / SESSION_FULL: too much waits. */
+  send(envelope: Partial<RoutedEnvelope>): Sending {
+    const sending = this.outbox.push(envelopeBytes(envelope));
+    if (sending === undefined)
       throw new TroupeError('RESOURCE_EXHAUSTED', 'SESSION_FULL', 'too much waits to be sent; wait for some answers');
     this.wake();
+    return sending;
   }
 
-  /** Sends something, and gives what answers it: ACK or RESPONSE. @throws TroupeError */
+  /** Sends something, and gives what answers it: ACK, RESPONSE or ERROR; waits until its deadline, also while there is no stream. @throws TroupeError */
   ask(envelope: Partial<RoutedEnvelope>, signal?: AbortSignal): Promise<RoutedEnvelope> {
     this.lastId += 1;
     const id = this.lastId;
     return new Promise((resolve, reject) => {
-      const onAbort = () => {
-        if (!this.waiting.delete(id)) return;
-        this.send({ kind: EnvelopeKind.ENVELOPE_KIND_CANCEL, correlationId: BigInt(id) });
-        reject(new TroupeError('CANCELLED', 'CANCELLED', 'the wait was ended'));
+      if (signal?.aborted) throw waitEnded();
+      const sending = this.send({ ...envelope, correlationId: BigInt(id) });
+      const giveUp = (error: TroupeError) => {
+        const waiter = this.waiting.get(id);
+        this.waiting.delete(id);
+        waiter?.reject(error);
+        if (waiter !== undefined) this.callOff(id, sending);
       };
-      const done = () => signal?.removeEventListener('abort', onAbort);
+      const onAbort = () => giveUp(waitEnded());
+      const leftMs = (envelope.deadline?.getTime() ?? Number.POSITIVE_INFINITY) - this.clock.now();
+      const disarm = leftMs <= MAX_TIMER_MS ? this.clock.after(leftMs, () => giveUp(deadlineExceeded())) : undefined;
+      const done = () => {
+        disarm?.();
+        signal?.removeEventListener('abort', onAbort);
+      };
       this.waiting.set(id, {
         resolve: (answer) => {
           done();
@@ -101,13 +112,6 @@ export class ProgramSession {
         },
       });
       signal?.addEventListener('abort', onAbort, { once: true });
-      try {
-        this.send({ ...envelope, correlationId: BigInt(id) });
-      } catch (error) {
-        this.waiting.delete(id);
-        done();
-        reject(error);
-      }
     });
   }
 
@@ -119,11 +123,11 @@ export class ProgramSession {
     return new Promise((resolve) => this.onPong.push(resolve));
   }
 
-  /** Ends this side when all has been sent. */
+  /** Ends this side when all has been sent; where there is no stream it is over. */
   end(): void {
     this.isEnding = true;
     if (this.isWelcome) this.wake();
-    else this.cancel();
+    else this.over(new TroupeError('CANCELLED', 'CANCELLED', 'the agent was closed'));
   }
 
   /** Ends the stream at once. */
@@ -138,6 +142,16 @@ export class ProgramSession {
     this.cancel();
     for (const { reject } of this.waiting.values()) reject(error);
     this.waiting.clear();
+  }
+
+  /** Nobody waits any more for what answers it. */
+  private callOff(id: number, sending: Sending): void {
+    if (sending.withdraw()) return;
+    try {
+      this.send({ kind: EnvelopeKind.ENVELOPE_KIND_CANCEL, correlationId: BigInt(id) });
+    } catch {
+      // Too much waits to be sent: the node gives it up at its deadline.
+    }
   }
 
   private ponged(): void {
@@ -247,4 +261,8 @@ export class ProgramSession {
         this.listener.given(envelope);
     }
   }
+}
+
+function waitEnded(): TroupeError {
+  return new TroupeError('CANCELLED', 'CANCELLED', 'the wait was ended');
 }

@@ -192,7 +192,11 @@ class Piece implements AttachedTaskContext {
     const known = error instanceof TroupeError ? error : new TroupeError('UNKNOWN', 'AGENT_ERROR', messageOf(error));
     const kind =
       this.envelope.kind === EnvelopeKind.ENVELOPE_KIND_SEND ? EnvelopeKind.ENVELOPE_KIND_ACK : EnvelopeKind.ENVELOPE_KIND_ERROR;
-    this.say({ kind, error: toStatusMessage(known) });
+    try {
+      this.say({ kind, error: toStatusMessage(known) });
+    } catch {
+      // Too much waits to be sent: nobody hears of it before the deadline.
+    }
   }
 
   private say(fields: Partial<RoutedEnvelope>): void {

@@ -11,6 +11,8 @@ const BATCH_BYTES = 24 * 1024;
 const LARGE_BYTES = 4 * 1024;
 /** Large ones travel together up to this; a larger one goes alone. */
 const LARGE_BATCH_BYTES = 128 * 1024;
+/** Entries that were taken back and may stay in the queue, beside as many as wait. */
+const SLACK = 64;
 export const MAX_BATCH = 10_000;
 export const MAX_CREDIT = 1_000_000;
 
@@ -34,7 +36,7 @@ class Entry implements Sending {
 
   withdraw(): boolean {
     if (!this.isWaiting) return false;
-    this.outbox.remove(this);
+    this.outbox.withdraw(this);
     return true;
   }
 }
@@ -50,6 +52,7 @@ interface KeptBatch {
  * stream where it has not. Bounded by MAX_HELD_BYTES.
  */
 export class Outbox {
+  /** With those that were taken back, and have not been passed over yet. */
   private readonly waiting = new Fifo<Entry>();
   private waitingCount = 0;
   private waitingBytes = 0;
@@ -149,8 +152,14 @@ export class Outbox {
     return true;
   }
 
-  /** Takes an entry out, since it leaves or is taken back. */
-  remove(entry: Entry): void {
+  /** Takes an entry back. Without credit nothing passes over it: the queue is made anew when little else is in it. */
+  withdraw(entry: Entry): void {
+    this.remove(entry);
+    if (this.waiting.size <= 2 * this.waitingCount + SLACK) return;
+    for (const each of this.waiting.clear()) if (each.isWaiting) this.waiting.push(each);
+  }
+
+  private remove(entry: Entry): void {
     entry.isWaiting = false;
     this.waitingCount -= 1;
     this.waitingBytes -= entry.bytes?.length ?? 0;
@@ -183,7 +192,8 @@ export class Outbox {
       const bytes = entry.isWaiting ? this.bytesOf(entry) : undefined;
       if (bytes !== undefined && size > 0 && size + bytes.length > (bytes.length < LARGE_BYTES ? BATCH_BYTES : LARGE_BATCH_BYTES))
         break;
-      this.waiting.shift();
+      // What is taken back while it is made may have left the queue by itself.
+      if (this.waiting.at(0) === entry) this.waiting.shift();
       if (entry.isWaiting) this.remove(entry);
       if (bytes === undefined) continue;
       size += bytes.length;

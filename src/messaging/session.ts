@@ -132,6 +132,11 @@ export class Session implements ProgramPort, Recipient {
     };
   }
 
+  /** Whether its program is there, and has not got yet what it waits for. */
+  get isBusy(): boolean {
+    return this.state.kind === 'attached' && (this.requests.size > 0 || !this.outbox.isEmpty);
+  }
+
   /** Goes on over another stream. @throws INVALID_ARGUMENT: the program cannot have received what it says. */
   resume(stream: ByteStream, received: number, credit: number): void {
     if (this.state.kind === 'ended') throw refusals.unknownSession();

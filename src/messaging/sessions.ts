@@ -18,6 +18,8 @@ export interface SessionsDeps extends Omit<SessionDeps, 'isDraining'> {
 const MAX_SESSIONS = 20_000;
 /** How often silent programs are looked for. */
 const PROBE_EVERY_MS = 5_000;
+/** How often a process that ends looks whether programs still wait for something. */
+const QUIET_EVERY_MS = 50;
 const ASK_AFTER_MS = 15_000;
 const END_AFTER_MS = 30_000;
 /** A timer that fires this much too late tells of this process, which was blocked, and not of the programs. */
@@ -66,6 +68,14 @@ export class Sessions {
   drain(): void {
     this.isDraining = true;
     for (const session of this.sessions) session.drain();
+  }
+
+  /** Resolves when no program waits for anything any more, at the latest after `graceMs`. */
+  async quiet(graceMs: number): Promise<void> {
+    const { clock } = this.deps;
+    const untilMs = clock.monotonicMs() + graceMs;
+    while (clock.monotonicMs() < untilMs && [...this.sessions].some((session) => session.isBusy))
+      await new Promise<void>((resolve) => clock.after(QUIET_EVERY_MS, resolve));
   }
 
   /** Ends all sessions. */

@@ -4,11 +4,12 @@ import { eventually } from '../support/eventually.js';
 import { KIND, TestProgram, text, textOf } from '../support/program.js';
 import { client, type Role, startGateway, startNode, startRegistry } from '../support/roles.js';
 
+let registry: Role;
 let node: Role;
 let gateway: Role;
 
 beforeAll(async () => {
-  const registry = await startRegistry();
+  registry = await startRegistry();
   [node, gateway] = await Promise.all([startNode('node-1', registry.address), startGateway(registry.address)]);
   const troupe = client(gateway.address);
   await eventually(() => troupe.deploy({ id: 'canary', kind: 'echo' }, 'node-1'));
@@ -145,6 +146,24 @@ describe.each(['node', 'gateway'] as const)('a client that is attached to a %s',
     await eventually(() => expect(program.envelopes).toHaveLength(7));
     program.credit(100, program.received);
     await eventually(() => expect(program.envelopes).toHaveLength(10));
+  });
+});
+
+describe('a client that is attached to a gateway that ends', () => {
+  it('is told so, and still gets what it waits for', async () => {
+    const leaving = await startGateway(registry.address, '--id', 'leaving');
+    const { program } = await attach({}, leaving);
+    await eventually(async () => {
+      program.batch([task('echo', {}, { correlationId: 1n })]);
+      await eventually(() => expect(program.envelopes.at(-1)?.kind).toBe(KIND.result), { timeoutMs: 500 });
+    });
+    program.batch([task('work', { ms: 1_500 }, { correlationId: 2n })]);
+    const ended = leaving.process.kill('SIGTERM');
+    await program.frame('drain');
+    const { result } = await program.envelope(KIND.result, ({ correlationId }) => correlationId === 2n);
+    expect(result?.agentId).toBe('worker');
+    expect(await program.end()).toMatchObject({ code: 'UNAVAILABLE', reason: 'NODE_ENDED' });
+    expect(await ended).toEqual({ code: 0, signal: null });
   });
 });
 

@@ -40,12 +40,15 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
       member.programs?.drain();
       await member.messaging.drain();
       health.close();
+      await member.programs?.quiet(SHUTDOWN_GRACE_MS);
       member.programs?.close();
       programs.close();
       await member.messaging.end(SHUTDOWN_GRACE_MS);
       // Not before: whoever sees it leave ends what it still has to do with it.
       await membership.release();
     },
+    // Of programs first, then of callers.
+    drainMs: 2 * SHUTDOWN_GRACE_MS,
     close: () => member.close(),
   });
 }

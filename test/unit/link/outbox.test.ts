@@ -68,6 +68,21 @@ describe('Outbox', () => {
     expect(next(outbox)).toBe(undefined);
   });
 
+  it('does not keep what was taken back while there is no credit', () => {
+    const outbox = new Outbox(true, 0);
+    outbox.push(envelope('first'));
+    let size = 0;
+    const queue = (outbox as unknown as { readonly waiting: { readonly size: number } }).waiting;
+    for (let n = 0; n < 10_000; n++) {
+      outbox.pushLater(() => envelope('x')).withdraw();
+      size = Math.max(size, queue.size);
+    }
+    outbox.push(envelope('last'));
+    expect(size).toBeLessThan(100);
+    outbox.addCredit(10);
+    expect(next(outbox)).toEqual([1, 'first', 'last']);
+  });
+
   it('makes what is made later when its turn comes, and leaves out what is nothing then', () => {
     const outbox = new Outbox(true, 1_000);
     let made = 0;

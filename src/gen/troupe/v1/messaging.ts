@@ -63,10 +63,10 @@ export interface ConnectResponse {
     /** Answers a ping. */
     { $case: "pong"; value: Pong }
     | //
-    /** The process will end: connect again, to it or another one, with the resume token. */
+    /** The process will end: answer what has come, end your side, and say hello to another one. The resume token is of use at this process only. */
     { $case: "drain"; value: Drain }
     | //
-    /** The change of subscriptions is known in the cluster. */
+    /** Answers a change of subscriptions: the cluster knows of it. Where one could not be made, `topics` is without it. */
     { $case: "subscriptions"; value: SubscriptionsChanged }
     | undefined;
 }
