@@ -53,6 +53,7 @@ export class LinkSession implements FrameHandlers {
   private readonly control: Buffer[] = [];
   private queue: FrameQueue | undefined;
   private window = 0;
+  private movedAtMs = 0;
   private received = 0;
   private writing: Buffer | undefined;
   private isScheduled = false;
@@ -106,10 +107,16 @@ export class LinkSession implements FrameHandlers {
     this.flushSoon();
   }
 
+  /** How long the other end has let nothing of what waits go. */
+  get stalledMs(): number {
+    return this.clock.monotonicMs() - this.movedAtMs;
+  }
+
   /** Something is in the queue: it leaves at the end of this turn of the event loop. */
   flushSoon(): void {
     if (this.isScheduled || this.writing !== undefined || this.isOver) return;
     this.isScheduled = true;
+    if (this.window > 0) this.movedAtMs = this.clock.monotonicMs();
     process.nextTick(this.flush);
   }
 
@@ -235,6 +242,7 @@ export class LinkSession implements FrameHandlers {
   private readonly onWritten = (): void => {
     const bytes = this.writing;
     this.writing = undefined;
+    this.movedAtMs = this.clock.monotonicMs();
     if (bytes !== undefined) this.queue?.recycle(bytes);
     if (this.cameInTurn < 2 || this.control.length > 0) this.flush();
   };

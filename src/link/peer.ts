@@ -37,9 +37,10 @@ export interface PeerDeps {
 
 /** What may wait for a peer that does not read. */
 const QUEUE_BYTES = 8 * 1024 * 1024;
-/** Answers included: with the window of a session, 16 MiB at most. */
+/** Answers included, for a peer that has taken nothing for a while: with the window of a session, 16 MiB at most. */
 const ANSWERS_BYTES = 12 * 1024 * 1024;
-/** Results that may wait for a peer that does not read: each was asked for, and none can be asked for again. */
+const STALLED_MS = 1_000;
+/** Answers and results that may wait in a burst: each was asked for, and none can be asked for again. */
 const OUTCOME_BYTES = 64 * 1024 * 1024;
 /** A process that does not answer within this is not there for now. */
 const DIAL_MS = 1_000;
@@ -290,7 +291,10 @@ export class Peer implements SessionHandlers {
 
   /** Answers are bounded by what was asked, but not by somebody who does not read. */
   private mayAnswer(): boolean {
-    return this.state.kind !== 'closed' && this.queue.bytes < ANSWERS_BYTES;
+    const { state, queue } = this;
+    if (state.kind === 'closed') return false;
+    const isMoving = state.kind === 'up' && state.session.stalledMs < STALLED_MS;
+    return queue.bytes < (isMoving ? OUTCOME_BYTES : ANSWERS_BYTES);
   }
 
   private dial(): void {

@@ -22,6 +22,7 @@ const answer = (correlationId: number) => ({
 /** A link to a process that takes nothing. */
 async function stuck() {
   const happened: string[] = [];
+  const clock = new FakeClock();
   const stream = Object.assign(new EventEmitter(), {
     write: (_: Buffer, done: () => void) => void setImmediate(done),
     end: () => undefined,
@@ -29,7 +30,7 @@ async function stuck() {
   });
   const nothing = () => undefined;
   const peer = new Peer('other', {
-    ...{ nodeId: 'own', life: 'life', clock: new FakeClock(), random: systemRandom, logger: silentLogger },
+    ...{ nodeId: 'own', life: 'life', clock, random: systemRandom, logger: silentLogger },
     handlers: {
       ...{ envelope: nothing, task: nothing, outcome: nothing },
       broken: (_, { code, reason }) => happened.push(`broken ${code}/${reason}`),
@@ -42,22 +43,30 @@ async function stuck() {
   await settle();
   stream.emit('data', WELCOME);
   await settle();
-  return { peer, happened };
+  return { peer, happened, clock };
 }
 
 describe('a process that does not take its answers', () => {
   it('loses its link, and so learns that it will not get them', async () => {
-    const { peer, happened } = await stuck();
+    const { peer, happened, clock } = await stuck();
     for (let id = 2; id <= 12; id++) peer.answer(answer(id));
+    await clock.advance(1_000);
     expect([peer.isUp, happened]).toEqual([true, []]);
     peer.answer(answer(13));
     expect(happened).toEqual(['cut', 'broken RESOURCE_EXHAUSTED/LINK_FULL', 'unsent UNAVAILABLE/LINK_FULL false']);
     expect([peer.isUp, peer.queuedBytes]).toEqual([false, 0]);
   });
 
-  it('keeps it where it is told what it can do without', async () => {
+  it('keeps it in a burst, as long as it has not been still for a while', async () => {
     const { peer, happened } = await stuck();
+    for (let id = 2; id <= 40; id++) peer.answer(answer(id));
+    expect([peer.isUp, happened]).toEqual([true, []]);
+  });
+
+  it('keeps it where it is told what it can do without', async () => {
+    const { peer, happened, clock } = await stuck();
     for (let id = 2; id <= 12; id++) peer.answer(answer(id));
+    await clock.advance(1_000);
     expect([peer.tell(answer(13)), peer.isUp, happened]).toEqual([false, true, []]);
   });
 });
