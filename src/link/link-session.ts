@@ -16,7 +16,7 @@ import type { FrameQueue } from './frame-queue.js';
 import { type FrameHandlers, IncomingFrames } from './incoming-frames.js';
 
 /** Bytes that may be sent to this end before it gives credit: with what waits at the other end (FrameQueue), at most 16 MiB are on their way to one that does not read. */
-export const WINDOW_BYTES = 4 * 1024 * 1024;
+export const WINDOW_BYTES = 3 * 1024 * 1024;
 /** Credit is given in pieces of at least this. */
 const CREDIT_BYTES = 256 * 1024;
 const MAX_CREDIT = 64 * 1024 * 1024;

@@ -36,7 +36,7 @@ export interface PeerDeps {
 }
 
 /** What may wait for a peer that does not read. */
-const QUEUE_BYTES = 8 * 1024 * 1024;
+const QUEUE_BYTES = 7 * 1024 * 1024;
 /** Answers included, for a peer that has taken nothing for a while: with the window of a session, 16 MiB at most. */
 const ANSWERS_BYTES = 12 * 1024 * 1024;
 const STALLED_MS = 1_000;
