@@ -184,9 +184,10 @@ export function testElectionContract(name: string, subject: () => ElectionSubjec
       await two.stop();
       await eventually(async () => {
         await clock.advance(1_000);
-        expect(frozen.terms).toHaveLength(2);
+        expect(frozen.terms.length).toBeGreaterThan(1);
+        // Its clock may run ahead of a busy store's answers, and then it gives a term up by itself and stands again.
+        await expect(frozen.writes()).resolves.toBe(true);
       });
-      await expect(frozen.writes()).resolves.toBe(true);
     });
 
     it('a leader that loses the store ends its term before its lease can have expired, and a successor comes', async () => {
