@@ -12,7 +12,7 @@ help: ## lists the targets
 
 check-node:
 	@command -v node >/dev/null || { echo 'Troupe needs Node.js 20.19 or newer, and there is no node on the PATH' >&2; exit 1; }
-	@node scripts/check-node.cjs
+	@node bin/check-node.cjs
 
 install: check-node ## installs the npm packages of package-lock.json, unless they are there
 	@node scripts/install.mjs

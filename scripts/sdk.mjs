@@ -26,16 +26,19 @@ const report = readFileSync(join(WORK, 'report', 'sdk.api.md'), 'utf8');
 if (complaints.length > 0) fail(complaints.join('\n'));
 else if (mode === '--types') put(TYPES, readFileSync(join(WORK, 'index.d.ts'), 'utf8'));
 else if (mode === '--write') put(REPORT, report);
-else if (report !== current()) fail(`${relative(ROOT, REPORT)} is not what the sources give: run \`npm run sdk\` and look at its diff`);
+else if (report !== current())
+  fail(`${relative(ROOT, REPORT)} is not what the sources give: run \`npm run sdk\` and look at its diff`);
 rmSync(WORK, { recursive: true, force: true });
 
 /** Without what is marked @internal: constructors of what users only get. */
 function emitDeclarations() {
-  const options = ['--declaration', '--emitDeclarationOnly', '--stripInternal', '--outDir', WORK];
-  const { status } = spawnSync(process.execPath, [tool('tsc'), '-p', 'tsconfig.build.json', ...options], {
-    cwd: ROOT,
-    stdio: 'inherit',
-  });
+  const config = join(WORK, 'tsconfig.json');
+  const compilerOptions = { rootDir: ROOT, outDir: WORK, sourceMap: false, emitDeclarationOnly: true, stripInternal: true };
+  put(
+    config,
+    JSON.stringify({ extends: join(ROOT, 'tsconfig.json'), compilerOptions, include: [], files: [join(ROOT, 'src/index.ts')] }),
+  );
+  const { status } = spawnSync(process.execPath, [tool('tsc'), '-p', config], { cwd: ROOT, stdio: 'inherit' });
   if (status !== 0) process.exit(1);
 }
 
@@ -111,7 +114,6 @@ function current() {
 function put(file, text) {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text);
-  console.log(relative(ROOT, file));
 }
 
 function fail(text) {
