@@ -24,7 +24,7 @@ withoutCodecs(join(WORK, 'src', 'gen'));
 const complaints = extract();
 const report = readFileSync(join(WORK, 'report', 'sdk.api.md'), 'utf8');
 if (complaints.length > 0) fail(complaints.join('\n'));
-else if (mode === '--types') put(TYPES, readFileSync(join(WORK, 'index.d.ts'), 'utf8'));
+else if (mode === '--types') put(TYPES, typesOnly(readFileSync(join(WORK, 'index.d.ts'), 'utf8')));
 else if (mode === '--write') put(REPORT, report);
 else if (report !== current())
   fail(`${relative(ROOT, REPORT)} is not what the sources give: run \`npm run sdk\` and look at its diff`);
@@ -49,6 +49,23 @@ function withoutCodecs(folder) {
     const file = join(folder, path);
     writeFileSync(file, readFileSync(file, 'utf8').replace(/^export declare const (\w+): MessageFns<\1>;$/gm, ''));
   }
+}
+
+/** The one file of types takes every export for a value: classes that index.ts exports as types are not. */
+function typesOnly(text) {
+  const exported = readFileSync(join(WORK, 'src', 'index.d.ts'), 'utf8');
+  const names = [...exported.matchAll(/export( type)? \{([^}]*)\}/g)].flatMap(([, type, list]) =>
+    list
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '' && (type !== undefined || name.startsWith('type ')))
+      .map((name) => name.replace(/^type /, '').replace(/^.* as /, '')),
+  );
+  const classes = names.filter((name) => new RegExp(`^export declare (abstract )?class ${name}\\b`, 'm').test(text));
+  const hidden = text.replace(/^export (declare (?:abstract )?class (\w+))/gm, (line, rest, name) =>
+    classes.includes(name) ? rest : line,
+  );
+  return hidden.replace(/\nexport \{ \}\n$/, `\nexport type { ${classes.sort().join(', ')} };\n`);
 }
 
 /** Writes the report and one file of types to WORK; what is wrong with the surface. */

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import type { ManifestInput } from '../../agent/manifest.js';
 import { connect, type TroupeClient } from '../../client/client.js';
 import { messageOf } from '../../core/errors.js';
-import { loadAgents } from '../../node/load-agents.js';
+import { loadAllAgents } from '../../node/load-agents.js';
 import type { LogLevel } from '../../telemetry/logger.js';
 import { DEFAULTS } from '../config.js';
 import { TEAM, TEAM_MODULE } from '../demo/team.js';
@@ -86,10 +86,7 @@ async function runDev(flags: DevFlags): Promise<void> {
   await readPolicy(flags.policy);
   const modules = flags.agents ?? [TEAM_MODULE];
   // A module that does not load is told here, once, and not by every node.
-  const team =
-    flags.agents === undefined
-      ? TEAM
-      : oneOfEach((await Promise.all(modules.map((module) => loadAgents(module, process.cwd())))).flat());
+  const team = flags.agents === undefined ? TEAM : oneOfEach(await loadAllAgents(modules, process.cwd()));
   const cluster = new LocalCluster({
     ...flags,
     gatewayPort: flags.port,

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { loadAgents } from '../../node/load-agents.js';
+import { loadAllAgents } from '../../node/load-agents.js';
 import { DEFAULTS, hostId, type NodeConfig } from '../config.js';
 import { runRole } from '../run-role.js';
 import {
@@ -79,13 +79,13 @@ export function nodeCommand(program: Command): void {
     .action(async ({ id = hostId('node'), agents = [], advertise, leaseTtl, drainGrace, policy: file, ...flags }: NodeFlags) => {
       const policy = await readPolicy(file);
       const specifiers = agents.flatMap((entry) => entry.split(',')).filter((entry) => entry !== '');
-      const definitions = (await Promise.all(specifiers.map((specifier) => loadAgents(specifier, process.cwd())))).flat();
+      const definitions = await loadAllAgents(specifiers, process.cwd());
       const config: NodeConfig = {
         ...flags,
         ...telemetryConfig(flags),
         policy,
         id,
-        agents: [...new Set(definitions)],
+        agents: definitions,
         advertiseHost: advertise,
         leaseTtlSeconds: leaseTtl,
         drainGraceMs: drainGrace * 1000,
