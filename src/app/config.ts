@@ -19,6 +19,8 @@ export const DEFAULTS = {
   strategy: 'round_robin',
   preferZone: true,
   drainGraceMs: 20_000,
+  opsPort: 9464,
+  traceRatio: 0.01,
 } as const;
 
 /** How long a role may take to end after SIGTERM, unless it was given longer to drain. */
