@@ -12,6 +12,7 @@ import type { SupervisorEvent } from '../dev/supervisor.js';
 import { stopSignal } from '../run-role.js';
 import type { Values } from '../settings/catalogue.js';
 import { addSettings } from '../settings/options.js';
+import { passedOn } from '../settings/pass-on.js';
 import { readSettings, type Settings } from '../settings/read-settings.js';
 import { readPolicy } from './member-config.js';
 
@@ -47,6 +48,7 @@ async function runDev(settings: Settings<'dev'>): Promise<void> {
     gatewayPort: values.port,
     leaseTtlSeconds: values.leaseTtl,
     agents: modules,
+    flags: passedOn(settings.resolution, ['config', 'metrics', 'otlpEndpoint', 'traceRatio']),
     cwd: process.cwd(),
     restart: true,
     onLog: (name, line) => say(`${name}: ${line}`),

@@ -69,9 +69,9 @@ class Reader {
   ): void {
     const setting = SETTING_OF.get(key);
     const wrong = whyNot(key, setting, section);
-    if (setting === undefined || wrong !== undefined) return this.say(line, wrong ?? '');
+    if (wrong !== undefined) this.say(line, wrong);
     // As with environment variables: a template that had nothing to fill in has not set it.
-    if (isEmpty(pair)) return;
+    if (setting === undefined || wrong !== undefined || isEmpty(pair)) return;
     const given = plainValue(pair);
     const parsed = setting.kind.read(given);
     if (parsed.ok) this.entries.push({ key, value: parsed.value, section, line });
