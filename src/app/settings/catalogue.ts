@@ -90,7 +90,8 @@ export const SETTINGS = {
     kind: port,
     roles: ROLES,
     default: (role) => PORTS[role],
-    description: 'port to listen on (of dev: of its gateway); 0 picks a free one',
+    description: 'port to listen on; 0 picks a free one',
+    descriptions: { dev: 'port of the gateway; 0 picks a free one' },
   }),
   nodePort: setting({
     flag: '--node-port <port>',
@@ -260,6 +261,7 @@ export const SETTINGS = {
     kind: portOrOff,
     roles: SERVERS,
     default: DEFAULTS.opsPort,
+    defaultText: `${DEFAULTS.opsPort}, or a free one where that is in use`,
     description: 'port of /health, /ready and /metrics; 0 picks a free one, off has none',
   }),
   metrics: setting({

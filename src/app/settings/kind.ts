@@ -108,15 +108,16 @@ export const collectorUrl: Kind<string> = kind(
 );
 
 interface ListOf {
-  /** What each must be, without the article: `host:port`. */
+  /** What each must be: `host:port`. */
   readonly item: string;
+  readonly several?: string;
   readonly such: string;
   readonly matches: (item: string) => boolean;
 }
 
 /** Several, separated by commas; in a file also as a list. */
-function list({ item, such, matches }: ListOf): Kind<readonly string[]> {
-  const allowed = `must be one or more of ${item}, separated by commas, such as ${such}`;
+function list({ item, several = `one or more of ${item}`, such, matches }: ListOf): Kind<readonly string[]> {
+  const allowed = `must be ${several}, separated by commas, such as ${such}`;
   const parse = (items: readonly string[]): Parsed<readonly string[]> => {
     const wrong = items.find((each) => !matches(each));
     return wrong === undefined && items.length > 0
@@ -149,6 +150,7 @@ export const etcdEndpoints = list({
 
 export const modules = list({
   item: 'a module or package',
+  several: 'one or more modules or packages',
   such: './hello.mjs',
   matches: (given) => given !== '' && !CONTROL.test(given),
 });

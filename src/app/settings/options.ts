@@ -6,7 +6,7 @@ import { isNegated, type Role, type Setting } from './setting.js';
 /** Gives a command the flags of a role's settings. They take any text: what is wrong is told together with the other sources. */
 export function addSettings(command: Command, role: Role): Command {
   for (const [, setting] of settingsOf(role)) {
-    const option = new Option(setting.flag, `${setting.description}${notes(setting, role)}`);
+    const option = new Option(setting.flag, `${setting.descriptions?.[role] ?? setting.description}${notes(setting, role)}`);
     if (setting.repeatable) option.argParser(collect);
     command.addOption(option);
   }

@@ -23,6 +23,8 @@ export interface Setting<T = unknown, V = unknown, R extends Role = Role> {
   /** Not to be given by a configuration file. */
   readonly notInFile?: boolean;
   readonly description: string;
+  /** For roles of which it says something else. */
+  readonly descriptions?: Partial<Readonly<Record<Role, string>>>;
 }
 
 /** Checks what it is given: a default of the right type, roles that exist. */
