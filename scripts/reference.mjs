@@ -1,14 +1,18 @@
-// Writes docs/reference/ from the code: configuration.md from the catalogue of settings, command.md from the command. With --check
-// it changes nothing, and fails when they are not what the code gives. Needs dist/, which `make build` gives.
+// Writes docs/reference/ (or the folder that is named) from the code: configuration.md from the catalogue of settings, command.md
+// from the command. With --check it changes nothing, and fails when they are not what the code gives. Needs dist/, which `make
+// build` gives.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { ROOT } from './lib/paths.mjs';
 import { commandReference } from './lib/reference-command.mjs';
 import { configurationReference } from './lib/reference-configuration.mjs';
 
 const DIST = join(ROOT, 'dist', 'src');
-const FOLDER = 'docs/reference';
+const { values, positionals } = parseArgs({ options: { check: { type: 'boolean', default: false } }, allowPositionals: true });
+const FOLDER = resolve(ROOT, positionals[0] ?? 'docs/reference');
+const NAME = relative(ROOT, FOLDER);
 
 if (existsSync(join(DIST, 'app', 'main.js'))) await run();
 else {
@@ -26,28 +30,27 @@ async function run() {
     'command.md': commandReference(await theProgram()),
   };
   const changed = Object.keys(fresh).filter((name) => present(name) !== fresh[name]);
-  if (process.argv.includes('--check')) check(changed);
+  if (values.check) check(changed);
   else write(fresh, changed);
 }
 
 function check(changed) {
-  if (changed.length === 0) return console.log(`${FOLDER} is what the code gives`);
-  for (const name of changed) console.error(`reference drift: ${FOLDER}/${name} differs from what the code gives`);
+  if (changed.length === 0) return console.log(`${NAME} is what the code gives`);
+  for (const name of changed) console.error(`reference drift: ${NAME}/${name} differs from what the code gives`);
   console.error('run `make reference` and commit the result');
   process.exitCode = 1;
 }
 
 function write(fresh, changed) {
   for (const name of changed) {
-    const path = join(ROOT, FOLDER, name);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, fresh[name]);
+    mkdirSync(FOLDER, { recursive: true });
+    writeFileSync(join(FOLDER, name), fresh[name]);
   }
-  console.log(`${FOLDER}: ${Object.keys(fresh).length} files, ${changed.length} written`);
+  console.log(`${NAME}: ${Object.keys(fresh).length} files, ${changed.length} written`);
 }
 
 function present(name) {
-  const path = join(ROOT, FOLDER, name);
+  const path = join(FOLDER, name);
   return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
 

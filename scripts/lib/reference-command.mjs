@@ -15,7 +15,9 @@ export function commandReference({ program, textAfter }) {
 
   function section({ command, path }) {
     const help = command.createHelp();
-    const args = help.visibleArguments(command).map((each) => [code(help.argumentTerm(each)), plain(help.argumentDescription(each))]);
+    const args = help
+      .visibleArguments(command)
+      .map((each) => [code(help.argumentTerm(each)), plain(help.argumentDescription(each))]);
     const role = path[1] === 'config' ? program.commands.find((each) => each.name() === path[3]) : undefined;
     const known = new Set(role?.options.map(({ flags }) => flags));
     const options = help
@@ -41,8 +43,20 @@ export function commandReference({ program, textAfter }) {
 /** Examples as a block, the rest as text. */
 function after(text) {
   const [, examples = '', rest = ''] = /^\s*Examples:\n((?: {2}.*\n?)*)([\s\S]*)$/.exec(text) ?? [undefined, '', text];
-  const lines = examples.split('\n').filter((line) => line !== '').map((line) => line.replace(/^ {2}/, ''));
-  const paragraphs = rest.trim() === '' ? [] : [rest.trim().split('\n').map((line) => `- ${plain(line)}`).join('\n')];
+  const lines = examples
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.replace(/^ {2}/, ''));
+  const paragraphs =
+    rest.trim() === ''
+      ? []
+      : [
+          rest
+            .trim()
+            .split('\n')
+            .map((line) => `- ${plain(line)}`)
+            .join('\n'),
+        ];
   return [...(lines.length === 0 ? [] : [block(lines.join('\n'))]), ...paragraphs];
 }
 

@@ -32,7 +32,7 @@ gateway:
 `;
 
 /** docs/reference/configuration.md, from the catalogue of settings. */
-export function configurationReference({ SETTINGS, ROLES, defaultText, flagName, isNegated }) {
+export function configurationReference({ SETTINGS, defaultText, isNegated }) {
   const groups = new Map(Object.keys(HEADINGS).map((roles) => [roles, []]));
   for (const [key, setting] of Object.entries(SETTINGS)) {
     const group = groups.get(setting.roles.join(', '));

@@ -1,4 +1,4 @@
-import { isMap, isScalar, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
+import { type Document, isMap, isNode, isScalar, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
 import { SETTING_OF } from './catalogue.js';
 import { nearest } from './nearest.js';
 import { ROLES, type Role, type Setting } from './setting.js';
@@ -22,12 +22,13 @@ export interface ConfigFile {
 
 /** Nobody writes a longer one; a log file given by a slip is told as such. */
 const MOST_BYTES = 1024 * 1024;
+const MOST_ALIASES = 100;
 
 /** What a file of YAML or JSON (which is YAML) says. Never throws: what is wrong is among its problems. */
 export function parseConfigFile(path: string, text: string): ConfigFile {
-  const reader = new Reader(path);
   if (Buffer.byteLength(text) > MOST_BYTES) return { path, entries: [], problems: [`${path}: it must be at most 1 MiB`] };
-  reader.read(text);
+  const reader = new Reader(path, text);
+  reader.read();
   return { path, entries: reader.entries, problems: reader.problems };
 }
 
@@ -35,11 +36,17 @@ class Reader {
   readonly entries: FileEntry[] = [];
   readonly problems: string[] = [];
   private readonly lines = new LineCounter();
+  private readonly document: Document;
 
-  constructor(private readonly path: string) {}
+  constructor(
+    private readonly path: string,
+    private readonly text: string,
+  ) {
+    this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false, logLevel: 'silent' });
+  }
 
-  read(text: string): void {
-    const document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false, logLevel: 'silent' });
+  read(): void {
+    const { document, text } = this;
     for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
       this.say(this.lineAt(pos[0]), code === 'DUPLICATE_KEY' ? duplicate(text.slice(pos[0], pos[1] + 40)) : message);
     }
@@ -72,10 +79,19 @@ class Reader {
     if (wrong !== undefined) this.say(line, wrong);
     // As with environment variables: a template that had nothing to fill in has not set it.
     if (setting === undefined || wrong !== undefined || isEmpty(pair)) return;
-    const given = plainValue(pair);
+    const given = this.plainValue(pair);
     const parsed = setting.kind.read(given);
     if (parsed.ok) this.entries.push({ key, value: parsed.value, section, line });
     else this.say(line, `${section === undefined ? key : `${section}.${key}`} is ${quoted(setting, given)}: ${parsed.why}`);
+  }
+
+  /** Undefined for what is more aliases of aliases than anybody needs. */
+  private plainValue({ value }: Pair): unknown {
+    try {
+      return isNode(value) ? value.toJS(this.document, { maxAliasCount: MOST_ALIASES }) : value;
+    } catch {
+      return undefined;
+    }
   }
 
   private lineOf(node: unknown): number {
@@ -99,11 +115,6 @@ function isSection(pair: Pair, key: string): boolean {
 
 function isEmpty({ value }: Pair): boolean {
   return value === null || (isScalar(value) && (value.value === null || value.value === ''));
-}
-
-function plainValue({ value }: Pair): unknown {
-  const node = value as { toJSON?: () => unknown } | null;
-  return typeof node?.toJSON === 'function' ? node.toJSON() : value;
 }
 
 function whyNot(key: string, setting: Setting | undefined, section: Role | undefined): string | undefined {
