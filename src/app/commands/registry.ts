@@ -4,7 +4,7 @@ import { examples } from '../../cli/cluster.js';
 import type { CliIo } from '../../cli/io.js';
 import { messageOf } from '../../core/errors.js';
 import type { EtcdOptions, EtcdTls } from '../../store/etcd-connection.js';
-import { DEFAULTS, type RegistryConfig } from '../config.js';
+import type { RegistryConfig } from '../config.js';
 import { runRole, wrongUsage } from '../run-role.js';
 import { addSettings } from '../settings/options.js';
 import { readSettings, type Settings } from '../settings/read-settings.js';
@@ -47,7 +47,7 @@ async function registryConfig(settings: RegistrySettings): Promise<RegistryConfi
 async function etcdOptions(settings: RegistrySettings): Promise<EtcdOptions> {
   const { etcd, etcdUser, etcdPassword } = settings.values;
   return {
-    endpoints: etcd ?? [DEFAULTS.etcd],
+    endpoints: etcd,
     username: etcdUser,
     password: etcdPassword ?? (await secretIn(settings, 'etcdPasswordFile')),
     tls: await etcdTls(settings),

@@ -201,7 +201,7 @@ export const SETTINGS = {
     env: ['TROUPE_ETCD_ENDPOINTS'],
     kind: etcdEndpoints,
     roles: ['registry'],
-    defaultText: DEFAULTS.etcd,
+    default: [DEFAULTS.etcd] as readonly string[],
     description: 'etcd endpoints, also as http:// or https://',
   }),
   etcdUser: setting({

@@ -1,15 +1,14 @@
 import type { Paint } from '../../cli/colours.js';
 import { type Column, formatTable } from '../../cli/table.js';
-import { defaultText } from './options.js';
 import type { Claim, Resolution, ResolvedSetting, Source } from './resolution.js';
-import { flagName, type Role } from './setting.js';
+import { flagName } from './setting.js';
 import { shown } from './show.js';
 
 /** A table of what each setting of a role is, who said so, and who said otherwise. */
-export function explainTable({ role, settings }: Resolution, paint: Paint): string {
+export function explainTable({ settings }: Resolution, paint: Paint): string {
   const columns: readonly Column<ResolvedSetting>[] = [
     { heading: 'SETTING', cell: ({ key }) => key },
-    { heading: 'VALUE', cell: (each) => valueText(each, role) },
+    { heading: 'VALUE', cell: ({ setting, value }) => shown(setting, value) ?? '' },
     { heading: 'SOURCE', cell: ({ source }) => sourceText(source), colour: sourceColour },
     {
       heading: 'OVERRULED',
@@ -37,13 +36,6 @@ export function explainJson({ role, settings, problems, warnings }: Resolution) 
     problems,
     warnings,
   };
-}
-
-function valueText({ setting, value, source }: ResolvedSetting, role: Role): string {
-  const text = shown(setting, value);
-  if (text !== undefined) return text;
-  const fallback = source.kind === 'default' ? defaultText(setting, role) : undefined;
-  return fallback === undefined ? '' : `(${fallback})`;
 }
 
 /** `flag --zone`, `env TROUPE_ZONE`, `troupe.yaml:3`, and for a section's `troupe.yaml:7 node.zone`. */
