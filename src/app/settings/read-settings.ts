@@ -5,7 +5,7 @@ import type { CliIo } from '../../cli/io.js';
 import { printable } from '../../cli/printable.js';
 import { messageOf } from '../../core/errors.js';
 import { SETTINGS, type Values } from './catalogue.js';
-import { type ConfigFile, parseConfigFile } from './config-file.js';
+import type { ConfigFile } from './config-file.js';
 import { givenFlags } from './options.js';
 import type { Resolution } from './resolution.js';
 import { resolveSettings, valuesOf } from './resolve.js';
@@ -36,6 +36,8 @@ export async function resolveFor<R extends Role>(role: R, command: Command, io: 
 
 /** What a file says; `givenBy` is named where it cannot be read. */
 export async function readConfigFile(path: string, givenBy = ''): Promise<ConfigFile> {
+  // The reader of YAML is loaded where there is a file: every start of every command would wait for it.
+  const { parseConfigFile } = await import('./config-file.js');
   try {
     return parseConfigFile(path, await readFile(path, 'utf8'));
   } catch (error) {
