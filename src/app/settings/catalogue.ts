@@ -1,23 +1,10 @@
 import { STRATEGY_NAMES } from '../../balancer/strategies.js';
 import { LOG_LEVELS } from '../../telemetry/logger.js';
 import { DEFAULTS, hostId } from '../config.js';
-import {
-  addresses,
-  choice,
-  collectorUrl,
-  etcdEndpoints,
-  host,
-  modules,
-  name,
-  onOff,
-  port,
-  portOrOff,
-  ratio,
-  storePrefix,
-  text,
-  wholeNumber,
-} from './kind.js';
-import { ROLES, type Role, type Setting, setting } from './setting.js';
+import { addresses, choice, host, modules, name, onOff, port, text, wholeNumber } from './kind.js';
+import { ROLES, type Role, SERVERS, type Setting, setting } from './setting.js';
+import { STORE_SETTINGS } from './store-settings.js';
+import { TELEMETRY_SETTINGS } from './telemetry-settings.js';
 
 const PORTS: Readonly<Record<Role, number>> = {
   registry: DEFAULTS.registryPort,
@@ -26,7 +13,6 @@ const PORTS: Readonly<Record<Role, number>> = {
   dev: DEFAULTS.gatewayPort,
 };
 
-const SERVERS = ['registry', 'node', 'gateway'] as const;
 const MEMBERS = ['node', 'gateway'] as const;
 const ROUTERS = ['node', 'gateway', 'dev'] as const;
 
@@ -188,106 +174,8 @@ export const SETTINGS = {
     default: DEFAULTS.preferZone as boolean,
     description: 'agents of all zones are alike, instead of those of the own zone first',
   }),
-  store: setting({
-    flag: '--store <kind>',
-    env: ['TROUPE_STORE'],
-    kind: choice(['memory', 'etcd']),
-    roles: ['registry'],
-    default: 'memory',
-    description: 'where the truth lives; memory ends with the process',
-  }),
-  etcd: setting({
-    flag: '--etcd <host:port,...>',
-    env: ['TROUPE_ETCD_ENDPOINTS'],
-    kind: etcdEndpoints,
-    roles: ['registry'],
-    default: [DEFAULTS.etcd] as readonly string[],
-    description: 'etcd endpoints, also as http:// or https://',
-  }),
-  etcdUser: setting({
-    flag: '--etcd-user <name>',
-    env: ['TROUPE_ETCD_USER'],
-    kind: text,
-    roles: ['registry'],
-    description: 'etcd user',
-  }),
-  etcdPassword: setting({
-    flag: '--etcd-password <password>',
-    env: ['TROUPE_ETCD_PASSWORD'],
-    kind: text,
-    roles: ['registry'],
-    secret: true,
-    description: 'its password; better by a file or the environment',
-  }),
-  etcdPasswordFile: setting({
-    flag: '--etcd-password-file <file>',
-    env: ['TROUPE_ETCD_PASSWORD_FILE'],
-    kind: text,
-    roles: ['registry'],
-    description: 'file with its password, such as a mounted secret',
-  }),
-  etcdCa: setting({
-    flag: '--etcd-ca <file>',
-    env: ['TROUPE_ETCD_CA'],
-    kind: text,
-    roles: ['registry'],
-    description: 'certificate authority of etcd, PEM',
-  }),
-  etcdCert: setting({
-    flag: '--etcd-cert <file>',
-    env: ['TROUPE_ETCD_CERT'],
-    kind: text,
-    roles: ['registry'],
-    description: 'certificate to show to etcd, PEM',
-  }),
-  etcdKey: setting({
-    flag: '--etcd-key <file>',
-    env: ['TROUPE_ETCD_KEY'],
-    kind: text,
-    roles: ['registry'],
-    description: 'its key, PEM',
-  }),
-  prefix: setting({
-    flag: '--prefix <path>',
-    env: ['TROUPE_PREFIX'],
-    kind: storePrefix,
-    roles: ['registry'],
-    default: DEFAULTS.prefix,
-    description: 'prefix of all keys in the store',
-  }),
-  opsPort: setting({
-    flag: '--ops-port <port>',
-    env: ['TROUPE_OPS_PORT'],
-    kind: portOrOff,
-    roles: SERVERS,
-    default: DEFAULTS.opsPort,
-    defaultText: `${DEFAULTS.opsPort}, or a free one where that is in use`,
-    description: 'port of /health, /ready and /metrics; 0 picks a free one, off has none',
-  }),
-  metrics: setting({
-    flag: '--no-metrics',
-    env: ['TROUPE_NO_METRICS'],
-    kind: onOff,
-    roles: ROLES,
-    default: true,
-    description: 'measures nothing: /metrics is not there',
-  }),
-  otlpEndpoint: setting({
-    flag: '--otlp-endpoint <url>',
-    env: ['TROUPE_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'],
-    kind: collectorUrl,
-    roles: ROLES,
-    defaultText: 'none: nothing is sent',
-    description: 'OpenTelemetry collector (OTLP over gRPC) that traces and metrics go to',
-  }),
-  traceRatio: setting({
-    flag: '--trace-ratio <ratio>',
-    env: ['TROUPE_TRACE_RATIO'],
-    kind: ratio,
-    roles: ROLES,
-    default: DEFAULTS.traceRatio,
-    description: 'share of traces that are sent, 0 to 1; used only with an OTLP endpoint',
-  }),
+  ...STORE_SETTINGS,
+  ...TELEMETRY_SETTINGS,
   logLevel: setting({
     flag: '--log-level <level>',
     env: ['TROUPE_LOG_LEVEL'],

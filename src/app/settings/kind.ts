@@ -1,4 +1,5 @@
 import { ID_RULE, isId } from '../../core/ids.js';
+import { MAX_PREFIX_BYTES } from '../../store/keys.js';
 
 export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly why: string };
 
@@ -92,8 +93,9 @@ export const host: Kind<string> = kind('must be a host name or an IP address, wi
 );
 
 /** Where the keys of a store begin. */
-export const storePrefix: Kind<string> = kind('must start with "/", not end with "/", and have no empty part', (given) =>
-  /^(\/[^/\s]+)+$/.test(given) && Buffer.byteLength(given) <= 128 ? given : undefined,
+export const storePrefix: Kind<string> = kind(
+  `must start with "/", not end with "/", have no empty part and no space, and be at most ${MAX_PREFIX_BYTES} bytes`,
+  (given) => (/^(\/[^/\s]+)+$/.test(given) && Buffer.byteLength(given) <= MAX_PREFIX_BYTES ? given : undefined),
 );
 
 /** The address of a collector that speaks gRPC. */

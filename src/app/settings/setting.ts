@@ -4,6 +4,9 @@ export const ROLES = ['registry', 'node', 'gateway', 'dev'] as const;
 /** Who has settings; `dev` runs the other three. */
 export type Role = (typeof ROLES)[number];
 
+/** Those that are one process of their own. */
+export const SERVERS = ['registry', 'node', 'gateway'] as const;
+
 /** One setting, wherever it comes from. `V` is what its reader gets: with `undefined` where there is no default. */
 export interface Setting<T = unknown, V = unknown, R extends Role = Role> {
   /** `--port <port>`; one that begins with `--no-` says false. Its name in camelCase is the key in a configuration file. */

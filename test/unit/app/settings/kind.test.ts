@@ -59,6 +59,7 @@ describe('a flag or a variable', () => {
     ['prefix', 'troupe'],
     ['prefix', '/troupe/'],
     ['prefix', '/a//b'],
+    ['prefix', `/${'x'.repeat(200)}`],
     ['id', 'A'],
     ['strategy', 'ROUND_ROBIN'],
     ['etcdPassword', 'a\nb'],
