@@ -47,7 +47,12 @@ export type { Json, JsonObject } from './core/json.js';
 export { type Payload, type PayloadInput, payload, type TaggedPayload } from './core/payload.js';
 // What the client's control calls answer: messages of the contract troupe.v1, and their enumerations.
 export type { Duration } from './gen/google/protobuf/duration.js';
-export { type AgentKind, type AgentManifest as AgentManifestMessage, AgentState, type AgentStatus } from './gen/troupe/v1/agent.js';
+export {
+  type AgentKind,
+  type AgentManifest as AgentManifestMessage,
+  AgentState,
+  type AgentStatus,
+} from './gen/troupe/v1/agent.js';
 export {
   CircuitState,
   type CircuitStatus,
