@@ -18,10 +18,9 @@ try {
   git('tag', '--annotate', `v${version}`, '--message', `Troupe ${version}`);
   console.log(`v${version} is committed and tagged: ${[...changed, relative(ROOT, descriptor)].join(', ')}
 To publish it:
-  git push --follow-tags
-  npm publish                                    the package (prepack builds it)
-  docker build --tag <registry>/troupe:${version} .   the image, then docker push
-  helm package k8s/chart                         the chart`);
+  git push --follow-tags                             and the workflow publishes the package (by hand: npm publish --no-provenance)
+  docker build --tag <registry>/troupe:${version} .       the image, then docker push
+  helm package k8s/chart                             the chart, then helm push`);
 } catch (error) {
   console.error(`release: ${error.message}`);
   process.exitCode = 1;
