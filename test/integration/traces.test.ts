@@ -121,6 +121,7 @@ describe('a trace', () => {
   });
 
   it('comes with metrics, which the collector gets as well', async () => {
+    await troupe.run('tracing', 'please');
     await eventually(
       () => {
         for (const name of [
