@@ -1,11 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { ROOT } from '../support/processes.js';
 import { MANIFEST, Project, TARBALL } from './installed-package.js';
 
 /** What a user sees who installs the package into an empty folder, on every version of Node.js that is supported. */
+
+// Each step starts a process or several, among those of other tests.
+jest.setTimeout(300_000);
 
 const NODES = JSON.parse(
   execFileSync(process.execPath, [join(ROOT, 'scripts', 'install-nodes.mjs')], {
@@ -85,7 +88,7 @@ describe.each(['20', '22', '24'] as const)('on Node.js %s', (line) => {
     address = String(ready.grpc);
     const processes = ready.processes as { role: string; grpc: string }[];
     registry = processes.find(({ role }) => role === 'registry')?.grpc ?? '';
-  }, 300_000);
+  });
 
   it('installs a tree that fits together, and nothing twice', async () => {
     const { code, stdout, stderr } = await project.npm('ls', '--all', '--json');
@@ -129,7 +132,7 @@ describe.each(['20', '22', '24'] as const)('on Node.js %s', (line) => {
     const { code, stdout, stderr } = await project.script('host.mjs', registry);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(JSON.parse(stdout)).toEqual({ said: 'here', on: 'embedded' });
-  }, 60_000);
+  });
 });
 
 describe('on Node.js 20', () => {
@@ -139,7 +142,7 @@ describe('on Node.js 20', () => {
     const { code, stderr } = await project.npx('troupe', 'dev', '--port', '0', '--agents', './typed.ts');
     expect(code).not.toBe(0);
     expect(stderr).toContain('this Node.js does not run TypeScript; use Node.js 22.18 or newer, or compile it first');
-  }, 120_000);
+  });
 });
 
 describe('on Node.js 24', () => {
@@ -153,7 +156,7 @@ describe('on Node.js 24', () => {
       ...['csv-parse', 'json-schema-to-typescript'].map((name) => `${name}@${MANIFEST.devDependencies[name]}`),
     );
     expect(await project.npx('troupe', 'demo')).toMatchObject({ code: 0 });
-  }, 180_000);
+  });
 });
 
 describe('on Node.js 18', () => {
@@ -166,5 +169,5 @@ describe('on Node.js 18', () => {
       stdout: '',
       stderr: `Troupe needs Node.js 20.19 or newer; this is 18.20.8 (${NODES['18']})\n`,
     });
-  }, 120_000);
+  });
 });

@@ -1,8 +1,11 @@
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { MANIFEST, Project, TARBALL } from './installed-package.js';
 
 /** What the compiler of a user makes of the types, with the declarations of the package checked as well. */
+
+// Each step starts a process or several, among those of other tests.
+jest.setTimeout(300_000);
 
 const COMPILERS = { '5.9': '5.9.3', '6.0': '6.0.3', '7.0': '7.0.2' } as const;
 type Compiler = keyof typeof COMPILERS;
@@ -127,7 +130,7 @@ describe('the types of the package', () => {
     const compilers = Object.entries(COMPILERS).map(([line, version]) => `typescript-${line}@npm:typescript@${version}`);
     const installed = await project.install(TARBALL, `@types/node@${MANIFEST.devDependencies['@types/node']}`, ...compilers);
     expect(installed).toMatchObject({ code: 0 });
-  }, 300_000);
+  });
 
   const compile = (compiler: Compiler, folder: string) =>
     project.script(join('node_modules', `typescript-${compiler}`, 'bin', 'tsc'), '--pretty', 'false', '-p', folder);
