@@ -72,6 +72,9 @@ export interface StartedNode {
 export async function startNode(given: StartNodeOptions): Promise<StartedNode> {
   const { deploy = [], policy, opsPort, otlpEndpoint, traceRatio = DEFAULTS.traceRatio, ...options } = given;
   const wrong = deploy.flatMap((manifest, index) => sizeViolations(`deploy[${index}].`, manifest));
+  if (!(traceRatio >= 0 && traceRatio <= 1)) wrong.push({ field: 'traceRatio', description: 'must be a number from 0 to 1' });
+  if (otlpEndpoint !== undefined && !/^https?:\/\/[^\s/]+/.test(otlpEndpoint))
+    wrong.push({ field: 'otlpEndpoint', description: 'must be a URL, such as http://127.0.0.1:4317' });
   if (wrong.length > 0) throw invalidFields(wrong);
   const role = await startNodeRole({
     id: hostId('node'),
