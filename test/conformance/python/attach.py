@@ -1,0 +1,317 @@
+"""Programs on Messaging.Connect: agents and clients, frame by frame."""
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from harness import case, check, eventually, fails, plain, same, task_of, text_payload
+from messages import ask, broadcast, subscribe
+from program import Program, envelope
+from troupe.v1 import messaging_pb2, payload_pb2, registry_pb2, task_pb2, tasks_pb2
+
+
+def sender(message):
+    # `from` is a word of Python.
+    return getattr(message, "from")
+
+
+def attach(cluster, **hello):
+    """An agent with a capability of its own, which everybody can reach."""
+    name = cluster.fresh("agent")
+    program = Program(cluster.gateway)
+    program.hello(agent_id=name, capabilities=[f"can.{name}"], **{"concurrency": 100, **hello})
+    wait_for(cluster, name)
+    return program, name
+
+
+def wait_for(cluster, name):
+    """Until the processes that the cases ask know it."""
+    for at in (cluster.gateway, cluster.node):
+        request = messaging_pb2.SendRequest(to=name, payload=text_payload("are you there?"), headers={"probe": "yes"})
+        eventually(lambda at=at, request=request: at.messaging.Send(request, timeout=5))
+
+
+def is_probe(message):
+    return message.headers["probe"] == "yes"
+
+
+def acknowledge(program, message):
+    program.batch(envelope("ACK", correlation_id=message.correlation_id))
+
+
+@case("attach.hello")
+def hello(cluster):
+    name = cluster.fresh("agent")
+    with Program(cluster.gateway) as program:
+        welcome = program.hello(agent_id=name, capabilities=[f"can.{name}"], weight=7, metadata={"language": "python"})
+        same((welcome.id, welcome.grace.seconds), (name, 10), "id and grace of the welcome")
+        check(welcome.resume_token and welcome.credit > 0 and welcome.node_id.startswith("node-"), f"the welcome {welcome}")
+        key = registry_pb2.InstanceKey(service="agent", id=name)
+        listed = cluster.gateway.registry.GetInstance(registry_pb2.GetInstanceRequest(key=key), timeout=10).instance
+        same((listed.node_id, list(listed.capabilities), listed.weight), (welcome.node_id, [f"can.{name}"], 7), "the instance")
+        same(listed.metadata["language"], "python", "the metadata")
+        with Program(cluster.gateway) as other:
+            other.send(hello=messaging_pb2.Hello(agent_id=name))
+            other.ends("ALREADY_EXISTS", "AGENT_EXISTS")
+        with Program(cluster.gateway) as replica:
+            answered = replica.hello(agent_id=name[:40], replica=True)
+            check(answered.id.startswith(f"{name[:40]}-"), f"the id of a replica: {answered.id}")
+        with Program(cluster.node) as anonymous:
+            check(anonymous.hello().id, "a client without an id")
+
+
+@case("attach.task")
+def task(cluster):
+    program, name = attach(cluster)
+    with program:
+        request = tasks_pb2.RunStreamRequest(task=task_of(f"can.{name}", {"n": 1}, id=cluster.fresh("task"), labels={"k": "v"}))
+        call = cluster.gateway.tasks.RunStream(request, timeout=20)
+        came = program.envelope("TASK")
+        check(came.correlation_id > 0 and came.attempt == 1 and came.streaming, f"the task {came}")
+        same((came.task.id, dict(came.task.labels), plain(came.task.payload.json)), (request.task.id, {"k": "v"}, {"n": 1}), "the task")
+        check(came.HasField("deadline") or came.task.HasField("deadline"), "no deadline")
+        about = {"correlation_id": came.correlation_id}
+        program.batch(envelope("PROGRESS", progress=task_pb2.TaskProgress(fraction=0.25, note="begun"), **about))
+        for n in (1, 2):
+            program.batch(envelope("CHUNK", sequence=n, payload=text_payload(f"part {n}"), **about))
+        program.batch(envelope("RESULT", result=task_pb2.TaskResult(payload=text_payload("done")), **about))
+        events = [response.event for response in call]
+        same([e.WhichOneof("event") for e in events], ["accepted", "routed", "progress", "chunk", "chunk", "result"], "the events")
+        same([e.chunk.payload.text for e in events[3:5]], ["part 1", "part 2"], "the chunks")
+        same((events[2].progress.fraction, events[2].progress.note), (0.25, "begun"), "the progress")
+        result = events[5].result
+        same((result.agent_id, result.payload.text, result.state), (name, "done", task_pb2.TASK_STATE_COMPLETED), "the result")
+
+
+@case("attach.request")
+def request(cluster):
+    program, name = attach(cluster)
+    with program:
+        asked = messaging_pb2.RequestRequest(to=name, payload=text_payload("how many?"), headers={"colour": "blue"})
+        call = cluster.node.messaging.Request.future(asked, timeout=10)
+        came = program.envelope("REQUEST")
+        same((came.payload.text, came.headers["colour"], came.streaming), ("how many?", "blue", False), "the request")
+        check(sender(came) and came.correlation_id > 0, f"the request {came}")
+        program.batch(envelope("RESPONSE", correlation_id=came.correlation_id, payload=text_payload("three")))
+        answer = call.result()
+        same((answer.payload.text, sender(answer)), ("three", name), "the answer")
+
+        call = cluster.node.messaging.Request.future(asked, timeout=10)
+        came = program.envelope("REQUEST", lambda e: e.correlation_id != came.correlation_id)
+        info = any_pb2.Any()
+        info.Pack(error_details_pb2.ErrorInfo(reason="NO_MODEL", domain="troupe.dev", metadata={"model": "m-1"}))
+        status = status_pb2.Status(code=9, message="train it first", details=[info])
+        program.batch(envelope("ERROR", correlation_id=came.correlation_id, error=status))
+        fault = fails(call.result, "FAILED_PRECONDITION", "NO_MODEL")
+        same((fault.message, fault.metadata.get("model")), ("train it first", "m-1"), "the agent's error")
+
+
+@case("attach.message")
+def message(cluster):
+    topic = cluster.fresh("topic")
+    program, name = attach(cluster, topics=[f"{topic}.*"])
+    with program:
+        cluster.node.messaging.Send(messaging_pb2.SendRequest(to=name, payload=text_payload("a note"), id="n-1"), timeout=10)
+        note = program.envelope("SEND", lambda e: e.id == "n-1")
+        same((note.payload.text, note.to, note.topic), ("a note", name, ""), "the message")
+        acknowledge(program, note)
+        eventually(lambda: same(dict(broadcast(cluster.node, f"{topic}.news", "news").delivered), {name: True}, "the receipts"))
+        news = program.envelope("SEND", lambda e: e.topic == f"{topic}.news")
+        same(news.payload.text, "news", "the broadcast")
+        if news.correlation_id:
+            acknowledge(program, news)
+        program.batch(envelope("SEND", correlation_id=7, to="echo-1", payload=text_payload(topic)))
+        ack = program.envelope("ACK", lambda e: e.correlation_id == 7)
+        check(not ack.HasField("error"), f"the acknowledgement {ack}")
+        kept = [each["from"] for each in plain(ask(cluster, "echo-1", "list").payload.json) if each["text"] == topic]
+        same(kept, [name], "who the agent was sent it by")
+        program.batch(envelope("SEND", correlation_id=8, to="nobody-at-all", payload=text_payload(topic)))
+        same(program.envelope("ACK", lambda e: e.correlation_id == 8).error.code, 5, "the code of what cannot be delivered")
+
+
+@case("attach.demand")
+def demand(cluster):
+    program, _ = attach(cluster)
+    with program:
+        program.batch(envelope("REQUEST", correlation_id=1, to="counter-1", payload=text_payload("parts 6"), streaming=True, demand=2))
+        program.until(lambda: len(program.envelopes("CHUNK")) >= 2, "two parts")
+        program.pong()
+        same(len(program.envelopes("CHUNK")), 2, "the parts that come at first")
+        program.batch(envelope("DEMAND", correlation_id=1, demand=10))
+        last = program.envelope("RESPONSE")
+        same([(e.sequence, e.payload.text) for e in program.envelopes("CHUNK")], [(n, str(n)) for n in range(1, 7)], "the parts")
+        same(plain(last.payload.json), {"parts": 6}, "the answer")
+
+
+@case("attach.credit")
+def credit(cluster):
+    # Two are used by what waits until the agent is known.
+    program, name = attach(cluster, credit=4)
+    with program:
+        for n in range(6):
+            request = messaging_pb2.SendRequest(to=name, payload=text_payload(str(n)))
+            cluster.gateway.messaging.Send(request, timeout=10)
+        program.until(lambda: len(program.envelopes()) >= 4, "four envelopes")
+        program.pong()
+        before = len(program.envelopes())
+        same(before, 4, "the envelopes that come for a credit of 4")
+        for each in program.envelopes():
+            acknowledge(program, each)
+        program.send(credit=messaging_pb2.Credit(envelopes=10, received=program.received))
+        program.until(lambda: len([e for e in program.envelopes("SEND") if not is_probe(e)]) == 6, "all messages")
+        same([e.payload.text for e in program.envelopes("SEND") if not is_probe(e)], [str(n) for n in range(6)], "the messages")
+
+
+@case("attach.ping")
+def ping(cluster):
+    program, _ = attach(cluster)
+    with program:
+        for number in (1, 2**53 - 1, 2**64 - 1):
+            same(program.pong(number).id, number, "the pong")
+
+
+@case("attach.cancel")
+def cancel(cluster):
+    program, name = attach(cluster)
+    with program:
+        call = cluster.gateway.tasks.Run.future(tasks_pb2.RunRequest(task=task_of(f"can.{name}")), timeout=20)
+        came = program.envelope("TASK")
+        call.cancel()
+        program.envelope("CANCEL", lambda e: e.correlation_id == came.correlation_id)
+        asked = messaging_pb2.RequestRequest(to=name, payload=text_payload("slow"))
+        fails(lambda: cluster.node.messaging.Request(asked, timeout=0.5), "DEADLINE_EXCEEDED")
+        question = program.envelope("REQUEST")
+        program.envelope("CANCEL", lambda e: e.correlation_id == question.correlation_id)
+
+
+@case("attach.resume")
+def resume(cluster):
+    name = cluster.fresh("agent")
+    first = Program(cluster.gateway)
+    welcome = first.hello(agent_id=name, concurrency=1000, grace=duration_pb2.Duration(seconds=20))
+    wait_for(cluster, name)
+
+    def send(numbers):
+        for n in numbers:
+            cluster.gateway.messaging.Send(messaging_pb2.SendRequest(to=name, payload=text_payload(str(n))), timeout=10)
+
+    send(range(10))
+    first.until(lambda: len(notes(first)) >= 5, "five messages")
+    questions = [[envelope("REQUEST", correlation_id=n, to="echo-1", payload=text_payload(f"q{n}"))] for n in range(1, 11)]
+    for sequence, envelopes in enumerate(questions[:5], 1):
+        first.batch(*envelopes, sequence=sequence)
+    first.breaks()
+    first.ends("CANCELLED")
+    send(range(10, 20))
+
+    second = Program(cluster.node)
+    with second:
+        second.send(hello=messaging_pb2.Hello(resume_token=welcome.resume_token, received=first.received))
+        again = second.frame("welcome")
+        same((again.id, again.node_id), (name, welcome.node_id), "the session")
+        check(again.received <= 5, f"the node has {again.received} of 5 batches")
+        for sequence, envelopes in enumerate(questions, 1):
+            if sequence > again.received:
+                second.batch(*envelopes, sequence=sequence)
+        send(range(20, 30))
+        second.until(lambda: len(notes(first) + notes(second)) >= 30, "thirty messages")
+        answers = lambda: [e.correlation_id for each in (first, second) for e in each.envelopes("RESPONSE")]
+        second.until(lambda: len(answers()) >= 10, "ten answers")
+        second.pong()
+        same(notes(first) + notes(second), [str(n) for n in range(30)], "the messages")
+        same(sorted(answers()), list(range(1, 11)), "the answers")
+
+
+def notes(program):
+    return [e.payload.text for e in program.envelopes("SEND") if not is_probe(e)]
+
+
+@case("attach.drain")
+def drain(cluster):
+    program, name = attach(cluster)
+    with program:
+        asked = messaging_pb2.RequestRequest(to=name, payload=text_payload("last question"))
+        call = cluster.gateway.messaging.Request.future(asked, timeout=10)
+        came = program.envelope("REQUEST")
+        program.send(drain=messaging_pb2.Drain())
+        program.pong()
+        held = len(program.envelopes("REQUEST"))
+        fails(lambda: cluster.gateway.tasks.Run(tasks_pb2.RunRequest(task=task_of(f"can.{name}")), timeout=3), "NOT_FOUND")
+        same((len(program.envelopes("REQUEST")), len(program.envelopes("TASK"))), (held, 0), "what came after the pong")
+        program.batch(envelope("RESPONSE", correlation_id=came.correlation_id, payload=text_payload("last answer")))
+        for each in program.envelopes("SEND"):
+            acknowledge(program, each)
+        same(call.result().payload.text, "last answer", "the answer")
+        program.half_close()
+        program.ends("OK")
+        key = registry_pb2.InstanceKey(service="agent", id=name)
+        get = cluster.gateway.registry.GetInstance
+        eventually(lambda: fails(lambda: get(registry_pb2.GetInstanceRequest(key=key), timeout=10), "NOT_FOUND"))
+
+
+@case("attach.client")
+def client(cluster):
+    with Program(cluster.gateway) as program:
+        own = program.hello().id
+        tasks = [envelope("TASK", correlation_id=n, task=task_of("conformance.echo", n)) for n in range(1, 51)]
+        program.batch(*tasks)
+        program.until(lambda: len(program.envelopes("RESULT")) == 50, "fifty results")
+        results = {e.correlation_id: e.result for e in program.envelopes("RESULT")}
+        same({n: plain(r.payload.json)["input"] for n, r in results.items()}, {n: n for n in range(1, 51)}, "the results")
+        same({r.agent_id for r in results.values()}, {"echo-1", "echo-2"}, "the agents")
+
+        program.batch(envelope("REQUEST", correlation_id=51, to="echo-2", payload=text_payload("who am I?")))
+        answer = program.envelope("RESPONSE")
+        same((sender(answer), plain(answer.payload.json)["from"]), ("echo-2", own), "the answer")
+        program.batch(envelope("SEND", correlation_id=52, topic="conformance.all", payload=text_payload("news")))
+        receipts = program.envelope("ACK", lambda e: e.correlation_id == 52).receipts
+        same((sorted(receipts.delivered), list(receipts.refused)), (["echo-1", "echo-2"], []), "the receipts")
+        streamed = envelope("TASK", correlation_id=53, task=task_of("conformance.count", {"count": 3}), streaming=True)
+        program.batch(streamed)
+        program.envelope("RESULT", lambda e: e.correlation_id == 53)
+        came = [e.kind for e in program.envelopes() if e.correlation_id == 53]
+        same(came, [envelope(kind).kind for kind in ("PROGRESS", "CHUNK", "CHUNK", "CHUNK", "RESULT")], "a streamed task")
+        program.batch(envelope("TASK", correlation_id=54, task=task_of("juggling")))
+        same(program.envelope("ERROR").error.code, 5, "the code of a task for nobody")
+        program.half_close()
+        program.ends("OK")
+
+
+@case("attach.subscriptions")
+def subscriptions(cluster):
+    topic = cluster.fresh("topic")
+    with Program(cluster.gateway) as program:
+        own = program.hello(topics=[f"{topic}.a"]).id
+        eventually(lambda: same(dict(broadcast(cluster.node, f"{topic}.a", "1").delivered), {own: True}, "the receipts"))
+        change = messaging_pb2.SubscriptionChange(subscribe=[f"{topic}.b"], unsubscribe=[f"{topic}.a"])
+        program.send(subscriptions=change)
+        same(list(program.frame("subscriptions").topics), [f"{topic}.b"], "the topics")
+        eventually(lambda: same(dict(broadcast(cluster.node, f"{topic}.b", "2").delivered), {own: True}, "the receipts"))
+        eventually(lambda: same(dict(broadcast(cluster.node, f"{topic}.a", "3").delivered), {}, "the receipts"))
+        program.envelope("SEND", lambda e: e.payload.text == "2" and e.correlation_id == 0)
+
+
+@case("attach.refused")
+def refused(cluster):
+    note = envelope("SEND", correlation_id=1, to="echo-1", payload=text_payload("x"))
+    for first, frames, code, reason in (
+        (None, [{"batch": messaging_pb2.Batch(envelopes=[note])}], "FAILED_PRECONDITION", "HELLO_EXPECTED"),
+        ({}, [{"hello": messaging_pb2.Hello()}], "FAILED_PRECONDITION", "SECOND_HELLO"),
+        (None, [{"hello": messaging_pb2.Hello(resume_token="never-given")}], "NOT_FOUND", "UNKNOWN_SESSION"),
+        (None, [{"hello": messaging_pb2.Hello(agent_id="Not An Id")}], "INVALID_ARGUMENT", "INVALID_FIELD"),
+        ({}, [{"batch": messaging_pb2.Batch(envelopes=[envelope("RESPONSE", correlation_id=99)])}], "INVALID_ARGUMENT", "UNKNOWN_CORRELATION"),
+        ({}, [{"credit": messaging_pb2.Credit(envelopes=2_000_000)}], "INVALID_ARGUMENT", "INVALID_FIELD"),
+    ):
+        with Program(cluster.gateway) as program:
+            if first is not None:
+                program.hello(**first)
+            for frame in frames:
+                program.send(**frame)
+            fault = program.ends(code, reason)
+            if reason == "INVALID_FIELD":
+                check(fault.of(error_details_pb2.BadRequest), f"no BadRequest in {fault}")
+    forged = envelope("SEND", correlation_id=1, to="echo-1", payload=text_payload("x"))
+    setattr(forged, "from", "somebody-else")
+    with Program(cluster.gateway) as program:
+        program.hello()
+        program.batch(forged)
+        program.ends("INVALID_ARGUMENT", "FORGED_SENDER")
