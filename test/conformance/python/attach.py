@@ -1,6 +1,5 @@
 """Programs on Messaging.Connect: agents and clients, frame by frame."""
 
-import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from harness import case, check, eventually, fails, plain, same, task_of, text_payload
@@ -235,7 +234,9 @@ def drain(cluster):
         program.send(drain=messaging_pb2.Drain())
         program.pong()
         held = len(program.envelopes("REQUEST"))
-        fails(lambda: cluster.gateway.tasks.Run(tasks_pb2.RunRequest(task=task_of(f"can.{name}")), timeout=3), "NOT_FOUND")
+        # Whoever asks before all know that it leaves is refused by its node.
+        run = lambda: cluster.gateway.tasks.Run(tasks_pb2.RunRequest(task=task_of(f"can.{name}")), timeout=3)
+        eventually(lambda: fails(run, "NOT_FOUND", "NO_AGENT"))
         same((len(program.envelopes("REQUEST")), len(program.envelopes("TASK"))), (held, 0), "what came after the pong")
         program.batch(envelope("RESPONSE", correlation_id=came.correlation_id, payload=text_payload("last answer")))
         for each in program.envelopes("SEND"):
@@ -294,12 +295,12 @@ def subscriptions(cluster):
 def refused(cluster):
     note = envelope("SEND", correlation_id=1, to="echo-1", payload=text_payload("x"))
     for first, frames, code, reason in (
-        (None, [{"batch": messaging_pb2.Batch(envelopes=[note])}], "FAILED_PRECONDITION", "HELLO_EXPECTED"),
-        ({}, [{"hello": messaging_pb2.Hello()}], "FAILED_PRECONDITION", "SECOND_HELLO"),
+        (None, [{"batch": messaging_pb2.Batch(envelopes=[note])}], "FAILED_PRECONDITION", "NO_HELLO"),
+        ({}, [{"hello": messaging_pb2.Hello()}], "FAILED_PRECONDITION", "HELLO_TWICE"),
         (None, [{"hello": messaging_pb2.Hello(resume_token="never-given")}], "NOT_FOUND", "UNKNOWN_SESSION"),
         (None, [{"hello": messaging_pb2.Hello(agent_id="Not An Id")}], "INVALID_ARGUMENT", "INVALID_FIELD"),
-        ({}, [{"batch": messaging_pb2.Batch(envelopes=[envelope("RESPONSE", correlation_id=99)])}], "INVALID_ARGUMENT", "UNKNOWN_CORRELATION"),
-        ({}, [{"credit": messaging_pb2.Credit(envelopes=2_000_000)}], "INVALID_ARGUMENT", "INVALID_FIELD"),
+        ({}, [{"batch": messaging_pb2.Batch(envelopes=[envelope("RESPONSE", correlation_id=99)])}], "INVALID_ARGUMENT", "UNKNOWN_CORRELATION_ID"),
+        ({}, [{"credit": messaging_pb2.Credit(envelopes=2_000_000)}], "INVALID_ARGUMENT", "WRONG_CREDIT"),
     ):
         with Program(cluster.gateway) as program:
             if first is not None:

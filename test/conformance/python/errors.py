@@ -1,14 +1,14 @@
 """Errors and their details, limits, what is malformed; health and reflection."""
 
+import queue
 import threading
 
-import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
-from harness import case, check, eventually, fails, plain, run_request, same
-from troupe.v1 import messaging_pb2, payload_pb2, registry_pb2, task_pb2, tasks_pb2
+from harness import case, check, fails, plain, run_request, same
+from troupe.v1 import messaging_pb2, payload_pb2, task_pb2, tasks_pb2
 
 MAX_PAYLOAD = 4 * 1024 * 1024 - 64 * 1024
 
@@ -32,16 +32,14 @@ def info(cluster):
 
 @case("errors.retry")
 def retry(cluster):
-    def task():
-        once = task_pb2.RetryPolicy(max_attempts=1)
-        return run_request("conformance.narrow", {"ms": 1_500}, retry=once)
-
-    calls = [cluster.gateway.tasks.Run.future(task(), timeout=10) for _ in range(2)]
-
-    def full():
-        return fails(lambda: cluster.gateway.tasks.Run(task(), timeout=0.5), "RESOURCE_EXHAUSTED")
-
-    fault = eventually(full)
+    once = task_pb2.RetryPolicy(max_attempts=1)
+    request = run_request("conformance.narrow", {"ms": 5_000}, retry=once)
+    # One is worked on, one waits, and one is refused at once.
+    calls = [cluster.gateway.tasks.Run.future(request, timeout=10) for _ in range(3)]
+    ended = queue.Queue()
+    for call in calls:
+        call.add_done_callback(ended.put)
+    fault = fails(ended.get(timeout=10).result, "RESOURCE_EXHAUSTED")
     again = fault.of(error_details_pb2.RetryInfo)
     check(again and again.retry_delay.ToNanoseconds() > 0, f"no RetryInfo in {fault}")
     for call in calls:

@@ -1,6 +1,5 @@
 """Messages by plain calls: send, request, broadcast, subscribe."""
 
-import grpc
 from harness import case, check, eventually, fails, plain, same, text_payload
 from troupe.v1 import messaging_pb2
 
