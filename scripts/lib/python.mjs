@@ -15,7 +15,8 @@ export function pythonWithPip(log) {
     if (process.getuid?.() !== 0 || !runs('apt-get', ['--version'])) throw error;
     log(`${error.message}; installing the packages python3 and python3-venv`);
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    const install = () => run('apt-get', ['install', '--yes', '--no-install-recommends', 'python3', 'python3-venv', 'python3-pip'], { env });
+    const install = () =>
+      run('apt-get', ['install', '--yes', '--no-install-recommends', 'python3', 'python3-venv', 'python3-pip'], { env });
     try {
       install();
     } catch {
@@ -31,7 +32,12 @@ function checked(python) {
   try {
     version = run(python, ['-c', 'import ensurepip, pip, sys, venv; print(*sys.version_info[:2])']).trim().split(' ').map(Number);
   } catch (error) {
-    throw new Error(`${python} is not there or has no venv and pip: ${String(error.stderr || error.message).trim().split('\n').at(-1)}`);
+    throw new Error(
+      `${python} is not there or has no venv and pip: ${String(error.stderr || error.message)
+        .trim()
+        .split('\n')
+        .at(-1)}`,
+    );
   }
   const [major = 0, minor = 0] = version;
   if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {

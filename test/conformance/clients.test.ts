@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { ROOT } from '../support/processes.js';
-import { type ConformanceCluster, startConformanceCluster } from './cluster.js';
 import { type CaseOutcome, clients } from './clients.js';
+import { type ConformanceCluster, startConformanceCluster } from './cluster.js';
 
 /** The same cases for every language: [name, what it shows]. */
 const CASES = JSON.parse(readFileSync(join(ROOT, 'test', 'conformance', 'cases.json'), 'utf8')) as [string, string][];

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { ROOT, startProcess } from '../support/processes.js';
-import { go, python } from './toolchains.js';
+import { startProcess } from '../support/processes.js';
+import { CONFORMANCE, goProgram, python } from './toolchains.js';
 
 export interface CaseOutcome {
   readonly ok: boolean;
@@ -26,11 +26,8 @@ const CASE_MS = 60_000;
 export function clients(): ConformanceClient[] {
   const [command, ...args] = (process.env.TROUPE_CONFORMANCE_CLIENT ?? '').split(' ').filter((word) => word !== '');
   if (command !== undefined) return [clientOf('another language', command, args)];
-  const script = join(ROOT, 'test', 'conformance', 'python', 'conformance.py');
-  return [
-    clientOf('Python', python().interpreter, [script], python().env),
-    clientOf('Go', go().conformance, []),
-  ];
+  const script = join(CONFORMANCE, 'python', 'conformance.py');
+  return [clientOf('Python', python().interpreter, [script], python().env), clientOf('Go', goProgram('conformance'), [])];
 }
 
 function clientOf(

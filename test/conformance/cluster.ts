@@ -31,7 +31,9 @@ export async function startConformanceCluster(): Promise<ConformanceCluster> {
   for (const { address } of [gateway, first, second]) {
     const seen = client(address);
     await eventually(async () => expect(await seen.request('echo-2', 'here?')).toBeDefined());
-    await eventually(async () => expect([...(await seen.broadcast('conformance.all', 'here?')).keys()].sort()).toEqual(['echo-1', 'echo-2']));
+    await eventually(async () =>
+      expect([...(await seen.broadcast('conformance.all', 'here?')).keys()].sort()).toEqual(['echo-1', 'echo-2']),
+    );
   }
   return { gateway, nodes: [first, second], troupe };
 }

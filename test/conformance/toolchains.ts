@@ -12,9 +12,9 @@ export function python(): Python {
   return { interpreter, env: { PYTHONPATH: stubs, PYTHONDONTWRITEBYTECODE: '1' } };
 }
 
-/** Programs that build-go-client.mjs has made. */
-export function go(): { readonly conformance: string } {
-  return { conformance: given('TROUPE_GO_CLIENT') };
+/** A program that build-go-client.mjs has made. */
+export function goProgram(name: string): string {
+  return join(given('TROUPE_GO_CLIENT'), name);
 }
 
 export function grpcurl(): string {
