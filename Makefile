@@ -5,10 +5,10 @@ JEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help check-node install build generate demo test chaos lint format bench clean
+.PHONY: help check-node install build generate demo test conformance chaos lint format bench clean
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 check-node:
 	@command -v node >/dev/null || { echo 'Troupe needs Node.js 20.19 or newer, and there is no node on the PATH' >&2; exit 1; }
@@ -28,6 +28,9 @@ demo: build ## shows a cluster at work on this machine
 
 test: build ## runs every test; JEST_ARGS='test/unit' picks some
 	@node scripts/test.mjs $(JEST_ARGS)
+
+conformance: build ## tests the contracts with clients in Python and Go, and with grpcurl; gets them where they are not there
+	@node scripts/test.mjs test/conformance $(JEST_ARGS)
 
 chaos: build ## breaks clusters under load, and shows how they took it; TROUPE_TEST_SEED repeats a run
 	@node scripts/chaos.mjs $(JEST_ARGS)
