@@ -16,7 +16,14 @@ try {
   const go = run(process.execPath, [join(ROOT, 'scripts', 'install-go.mjs')]).trim();
   // The template names the plugins as `go tool`, and so that go. A workspace or flags of the user's are no part of it.
   const PATH = `${dirname(go)}${delimiter}${process.env.PATH ?? ''}`;
-  const env = { ...process.env, PATH, GOTOOLCHAIN: 'local', GOWORK: 'off', GOFLAGS: '-mod=readonly', CGO_ENABLED: '0' };
+  const env = {
+    ...process.env,
+    PATH,
+    GOTOOLCHAIN: 'local',
+    GOWORK: 'off',
+    GOFLAGS: '-mod=readonly -buildvcs=false',
+    CGO_ENABLED: '0',
+  };
   log('making Go code of proto/');
   run(process.execPath, [tool('buf'), 'generate'], { cwd: MODULE, env });
   log('building the programs');

@@ -267,7 +267,7 @@ func attachResume(c *cluster) {
 	first.ends(codes.Canceled, "")
 	sendTen()
 
-	again := connect(c.node)
+	again := connect(c.gateway)
 	defer again.breaks()
 	resumed := again.hello(&troupe.Hello{ResumeToken: welcome.GetResumeToken(), Received: first.received()})
 	check(resumed.GetId() == name && resumed.GetNodeId() == welcome.GetNodeId() && resumed.GetReceived() <= 5, "the session %v", resumed)

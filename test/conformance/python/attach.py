@@ -202,7 +202,7 @@ def resume(cluster):
     first.ends("CANCELLED")
     send(range(10, 20))
 
-    second = Program(cluster.node)
+    second = Program(cluster.gateway)
     with second:
         second.send(hello=messaging_pb2.Hello(resume_token=welcome.resume_token, received=first.received))
         again = second.frame("welcome")
