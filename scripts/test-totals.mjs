@@ -1,12 +1,11 @@
-// Prints `N passed, N failed`, the sum over files written by `jest --json`. A test file that failed outside its tests counts as one, and so does
-// a file that is not there or cannot be read: its tests did not get as far as a report.
+// Prints `N passed, N failed` of files written by `jest --json`. A test file that failed outside its tests counts as one.
 import { readFileSync } from 'node:fs';
 
-const totals = process.argv.slice(2).map(totalsOf);
-const sum = (key) => totals.reduce((all, each) => all + each[key], 0);
+const all = process.argv.slice(2).map(totals);
+const sum = (key) => all.reduce((so, totals) => so + totals[key], 0);
 console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
 
-function totalsOf(file) {
+function totals(file) {
   try {
     const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(file, 'utf8'));
     const broken = testResults.filter(
@@ -14,6 +13,7 @@ function totalsOf(file) {
     );
     return { passed: numPassedTests, failed: numFailedTests + broken.length };
   } catch {
+    // The tests did not get as far as a report.
     return { passed: 0, failed: 1 };
   }
 }

@@ -12,12 +12,13 @@ import type { Sessions } from '../messaging/sessions.js';
 import type { LocalNodeTasks } from '../node/local-tasks.js';
 import { ReceivedTasks } from '../node/received-tasks.js';
 import { ChannelPool } from '../rpc/channels.js';
-import { Health } from '../rpc/health-service.js';
+import type { Health } from '../rpc/health-service.js';
 import { mountReflection } from '../rpc/reflection-service.js';
 import { RpcServer } from '../rpc/server.js';
 import { NodeTaskExecutor } from '../tasks/remote-executor.js';
+import { TaskTelemetry } from '../tasks/task-telemetry.js';
 import { RoutedTasksDefinition, tasksService } from '../tasks/tasks-service.js';
-import { createLogger, type Logger } from '../telemetry/logger.js';
+import type { Logger } from '../telemetry/logger.js';
 import { Admission } from '../upstream/admission.js';
 import { Destinations } from '../upstream/destinations.js';
 import { HealthTable } from '../upstream/health-table.js';
@@ -26,7 +27,9 @@ import { Router } from '../upstream/router.js';
 import { NO_POLICY } from '../upstream/routing-policy.js';
 import { Selector } from '../upstream/selector.js';
 import type { MemberConfig } from './config.js';
+import { observeMember } from './member-metrics.js';
 import { MemberMessaging } from './messaging.js';
+import type { Operations } from './operations.js';
 import { mountPrograms, type ProgramParts } from './programs.js';
 import { VERSION } from './version.js';
 
@@ -47,6 +50,7 @@ interface Hosting {
 /** What nodes and gateways share: a place in the cluster, a view of it, and the Tasks service on top. */
 export class Member {
   readonly logger: Logger;
+  readonly health: Health;
   readonly clock = systemClock;
   readonly random = systemRandom;
   readonly startedAtMs = systemClock.now();
@@ -55,7 +59,6 @@ export class Member {
   readonly registry: RegistrySession;
   readonly channels = new ChannelPool();
   readonly server: RpcServer;
-  readonly health = new Health();
   /** What it makes of the nodes and agents that it sends tasks to. */
   readonly routes: HealthTable;
   readonly messaging: MemberMessaging;
@@ -63,12 +66,13 @@ export class Member {
   programs: Sessions | undefined;
 
   constructor(
-    role: 'node' | 'gateway',
     private readonly config: MemberConfig,
+    readonly operations: Operations,
   ) {
-    this.logger = createLogger({ level: config.logLevel, fields: { role, id: config.id } });
+    this.logger = operations.logger;
+    this.health = operations.health;
     this.registry = new RegistrySession(config.registry);
-    this.server = new RpcServer({ logger: this.logger });
+    this.server = new RpcServer(operations);
     this.routes = new HealthTable(this);
     this.messaging = new MemberMessaging(config.id, this);
   }
@@ -96,6 +100,7 @@ export class Member {
   mountServices(membership: Membership, programs: Pick<ProgramParts, 'agents' | 'passOn'>, local?: LocalNodeTasks): void {
     const { view, clock, random, channels, logger } = this;
     const { policy = NO_POLICY, zone, preferZone } = this.config;
+    const { metrics, tracing } = this.operations;
     const destinations = new Destinations({ view, health: this.routes, clock, random, zone: preferZone ? zone : '' });
     const router = new Router({ selector: new Selector(destinations, this.routes), clock, random });
     const isIsolated = () => membership.isCutOff || view.status().stale;
@@ -111,12 +116,14 @@ export class Member {
       clock,
       random,
       defaultStrategy: this.config.strategy,
+      telemetry: metrics === undefined && tracing === undefined ? undefined : new TaskTelemetry({ metrics, tracing, clock }),
     });
     this.server.mount(RoutedTasksDefinition, tasks);
     this.messaging.mount(membership, { executor, received });
     this.programs = mountPrograms(this, { nodeId: this.config.id, tasks, messages: this.messaging.router, ...programs });
     this.health.mount(this.server);
     mountReflection(this.server);
+    if (metrics !== undefined) observeMember(metrics, this, membership);
   }
 
   /** Stays in the cluster and in step with it until `signal` aborts. */

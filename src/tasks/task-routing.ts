@@ -8,12 +8,12 @@ import type { RoutedTask, RoutedTaskResult } from '../gen/troupe/internal/v1/rou
 import type { LoadReport } from '../gen/troupe/v1/node.js';
 import { TaskState } from '../gen/troupe/v1/task.js';
 import type { Call } from '../rpc/call.js';
-import { childTrace, formatTraceparent, parseTraceparent } from '../telemetry/trace-context.js';
 import type { Admission } from '../upstream/admission.js';
 import type { Router } from '../upstream/router.js';
 import type { RoutingPolicy } from '../upstream/routing-policy.js';
 import type { TaskExecutor } from './executor.js';
 import { type OrderContext, orderFallback, type TaskOrder } from './task-order.js';
+import type { TaskTelemetry } from './task-telemetry.js';
 
 export interface TasksDeps {
   readonly router: Router;
@@ -26,6 +26,8 @@ export interface TasksDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly defaultStrategy: StrategyName;
+  /** Undefined where nothing is measured. */
+  readonly telemetry?: TaskTelemetry | undefined;
 }
 
 export function orderContext({ clock, random, defaultStrategy, policy }: TasksDeps, call: Call): OrderContext {
@@ -97,13 +99,6 @@ export function defaultAnswer({ policy }: TasksDeps, { task, route, fallbacks }:
 /** What an agent's node is asked. */
 export function requestFor({ isIsolated }: TasksDeps, task: RoutedTask, { instance }: Target, attempt: number) {
   return { task: { ...task, agentId: instance.id }, attempt, routerIsolated: isIsolated() };
-}
-
-/** The caller's trace goes on under a span of this hop. */
-export function traceparentOf({ random }: TasksDeps, call: Call): string | undefined {
-  const header = call.header('traceparent');
-  const trace = header === undefined ? undefined : parseTraceparent(header);
-  return trace === undefined ? undefined : formatTraceparent(childTrace(trace, random));
 }
 
 export function loadFromMessage(load: LoadReport | undefined): Load | undefined {

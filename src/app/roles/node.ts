@@ -2,14 +2,17 @@ import { MAX_CAPABILITIES, type ManifestInput } from '../../agent/manifest.js';
 import { TroupeError } from '../../core/errors.js';
 import { AGENT_SERVICE, NODE_SERVICE } from '../../core/instance.js';
 import { agentCircuit } from '../../node/agent-status.js';
+import { Executions } from '../../node/executions.js';
 import { LocalNodeTasks } from '../../node/local-tasks.js';
 import { ManifestStore } from '../../node/manifest-store.js';
 import { AgentNode } from '../../node/node.js';
 import { nodeService, RoutedNodeDefinition } from '../../node/node-service.js';
 import { AgentHost } from '../../runtime/host.js';
-import { ProcessLoadSampler } from '../../telemetry/process-load.js';
+import { INSTRUMENTS } from '../../telemetry/instruments.js';
 import type { NodeConfig } from '../config.js';
 import { Member } from '../member.js';
+import { observeHost } from '../member-metrics.js';
+import { openOperations } from '../operations.js';
 import { type RunningRole, serve } from '../role.js';
 
 /** A node in this process. */
@@ -22,8 +25,10 @@ const SHUTDOWN_GRACE_MS = 2_000;
 
 /** Listens at once, and is ready when it is registered and its agents of before are back. @throws UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT. */
 export async function startNode(config: NodeConfig): Promise<RunningNode> {
-  const member = new Member('node', config);
+  const operations = await openOperations('node', config);
+  const member = new Member(config, operations);
   const { server, health, logger, clock, view, routes, startedAtMs, version } = member;
+  const { metrics, tracing } = operations;
   const nodeId = config.id;
   const store = new ManifestStore(config.dataDir, logger);
   let host: AgentHost;
@@ -31,7 +36,8 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   let port: number;
   try {
     manifests = await store.load();
-    host = new AgentHost(config.agents, { nodeId, clock, logger, post: member.messaging.office });
+    const onCircuit = metrics && ((to: string) => metrics.counter(INSTRUMENTS.circuitTransitions, to).add());
+    host = new AgentHost(config.agents, { nodeId, clock, logger, post: member.messaging.office, tracing, onCircuit });
     if (host.definitions.length > MAX_CAPABILITIES) {
       throw new TroupeError(
         'INVALID_ARGUMENT',
@@ -43,6 +49,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     port = await server.listen(config.host, config.port);
   } catch (error) {
     member.close();
+    await operations.close();
     throw error;
   }
   const self = {
@@ -58,9 +65,10 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     load: () => ({ ...host.totals(), circuits: host.list().flatMap((status) => agentCircuit(status) ?? []) }),
   });
   const node = new AgentNode({ host, membership, manifests: store, clock, logger, onDrain: () => member.programs?.drain() });
-  const processLoad = new ProcessLoadSampler(clock);
-  processLoad.start();
-  const tasks = new LocalNodeTasks({ nodeId, host, membership, clock, processLoad });
+  const processLoad = operations.load;
+  const executions = metrics === undefined && tracing === undefined ? undefined : new Executions({ metrics, tracing, clock });
+  const tasks = new LocalNodeTasks({ nodeId, host, membership, clock, processLoad, executions });
+  if (metrics !== undefined) observeHost(metrics, host);
   member.mountServices(membership, { agents: node }, tasks);
   server.mount(
     RoutedNodeDefinition,
@@ -77,8 +85,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     id: nodeId,
     host: config.host,
     port,
-    logger,
-    health,
+    operations,
     run: (signal) => member.run(membership, signal),
     becomesReady: restore(),
     async shutdown() {
@@ -92,10 +99,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       await membership.release();
     },
     drainMs: config.drainGraceMs,
-    close() {
-      processLoad.stop();
-      member.close();
-    },
+    close: () => member.close(),
   });
   return { ...role, deploy: (manifest) => node.deploy(manifest) };
 }

@@ -1,5 +1,6 @@
 import { systemClock } from '../../core/clock.js';
 import { isTroupeError, messageOf, TroupeError } from '../../core/errors.js';
+import { AGENT_SERVICE, GATEWAY_SERVICE, NODE_SERVICE } from '../../core/instance.js';
 import { systemRandom } from '../../core/random.js';
 import { runGroup } from '../../core/run-group.js';
 import { RegistryDefinition } from '../../gen/troupe/v1/registry.js';
@@ -7,14 +8,16 @@ import { Mirror } from '../../registry/mirror.js';
 import { Registrar } from '../../registry/registrar.js';
 import { registryService } from '../../registry/registry-service.js';
 import { WatchHub } from '../../registry/watch-hub.js';
-import { Health } from '../../rpc/health-service.js';
 import { mountReflection } from '../../rpc/reflection-service.js';
 import { RpcServer } from '../../rpc/server.js';
 import { Keys } from '../../store/keys.js';
+import { measuredStore } from '../../store/measured-store.js';
 import { MemoryStore } from '../../store/memory-store.js';
 import type { Store } from '../../store/store.js';
-import { createLogger, type Logger } from '../../telemetry/logger.js';
+import { INSTRUMENTS } from '../../telemetry/instruments.js';
+import type { Logger } from '../../telemetry/logger.js';
 import type { RegistryConfig } from '../config.js';
+import { openOperations } from '../operations.js';
 import { RegistryLeader } from '../registry-leader.js';
 import { type RunningRole, serve } from '../role.js';
 
@@ -25,15 +28,16 @@ const FIRST_READ_MS = 5_000;
 
 /** @throws UNAVAILABLE / STORE_UNAVAILABLE when the store does not answer, PORT_IN_USE, INVALID_ARGUMENT. */
 export async function startRegistry(config: RegistryConfig): Promise<RunningRole> {
-  const logger = createLogger({ level: config.logLevel, fields: { role: 'registry', id: config.id } });
-  const store = await openStore(config, logger);
+  const operations = await openOperations('registry', config);
+  const { logger, health, metrics } = operations;
+  const opened = await openStore(config, logger);
+  const store = metrics === undefined ? opened : measuredStore(opened, metrics);
   const deps = { store, keys: new Keys(config.prefix), clock: systemClock, random: systemRandom, logger };
   const mirror = new Mirror(deps);
   const hub = new WatchHub(mirror, systemClock);
   const registrar = new Registrar(deps);
   const leader = new RegistryLeader({ ...deps, mirror, registrar, registryId: config.id });
-  const server = new RpcServer({ logger });
-  const health = new Health();
+  const server = new RpcServer(operations);
   server.mount(
     RegistryDefinition,
     registryService(
@@ -43,6 +47,15 @@ export async function startRegistry(config: RegistryConfig): Promise<RunningRole
   );
   health.mount(server);
   mountReflection(server);
+  if (metrics !== undefined) {
+    metrics.observe(INSTRUMENTS.registryWatchers, () => hub.watchers);
+    metrics.observe(INSTRUMENTS.registryLeading, () => (leader.isLeading ? 1 : 0));
+    metrics.observe(INSTRUMENTS.registryMirrorAge, () => mirror.ageMs() / 1_000);
+    metrics.observe(INSTRUMENTS.registryInstances, () => {
+      const services = [NODE_SERVICE, AGENT_SERVICE, GATEWAY_SERVICE];
+      return services.map((service) => [[service], [...mirror.catalog.ofService(service)].length] as const);
+    });
+  }
 
   try {
     await requireStore(config, store);
@@ -52,8 +65,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RunningRole
       id: config.id,
       host: config.host,
       port,
-      logger,
-      health,
+      operations,
       run: (signal) => runGroup([(each) => mirror.run(each), (each) => hub.run(each), (each) => leader.run(each)], signal),
       becomesReady: mirror.firstRead,
       async shutdown() {
@@ -66,6 +78,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RunningRole
   } catch (error) {
     await server.shutdown(0);
     await store.close();
+    await operations.close();
     throw error;
   }
 }
