@@ -7,13 +7,16 @@ import argparse
 import json
 import traceback
 
+import grpc
+
+# Each says which cases it has.
 import attach  # noqa: F401
 import errors  # noqa: F401
 import messages  # noqa: F401
 import registry  # noqa: F401
+import sessions  # noqa: F401
 import tasks  # noqa: F401
 from harness import CASES, Cluster, Failed, fault_of
-import grpc
 
 
 def outcome(name, cluster):

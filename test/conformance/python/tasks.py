@@ -4,7 +4,7 @@ import time
 
 import grpc
 from google.protobuf import duration_pb2, timestamp_pb2
-from harness import case, check, eventually, fails, json_payload, plain, run_request, same, task_of, text_payload
+from harness import case, check, eventually, fails, plain, run_request, same, task_of, text_payload
 from proxy import Proxy
 from troupe.v1 import messaging_pb2, task_pb2, tasks_pb2, tasks_pb2_grpc
 
