@@ -57,4 +57,4 @@ release: install ## VERSION=1.2.3: sets the version, writes the descriptor of th
 	@node scripts/release.mjs $(VERSION)
 
 clean: ## removes what was built and installed
-	@rm -rf dist .tools coverage node_modules troupe-*.tgz
+	@rm -rf dist .tools coverage node_modules test/conformance/go/gen troupe-*.tgz
