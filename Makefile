@@ -5,7 +5,7 @@ JEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help check-node install build generate reference demo test chaos lint format bench package package-test release clean
+.PHONY: help check-node install build generate reference demo test conformance chaos lint format bench package package-test release clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -32,6 +32,9 @@ demo: build ## shows a cluster at work on this machine
 test: build ## runs every test; JEST_ARGS='test/unit' picks some
 	@node scripts/test.mjs $(JEST_ARGS)
 
+conformance: build ## tests the contracts with clients in Python and Go, and with grpcurl; gets them where they are not there
+	@node scripts/test.mjs test/conformance $(JEST_ARGS)
+
 chaos: build ## breaks clusters under load, and shows how they took it; TROUPE_TEST_SEED repeats a run
 	@node scripts/chaos.mjs $(JEST_ARGS)
 
@@ -54,4 +57,4 @@ release: install ## VERSION=1.2.3: sets the version, writes the descriptor of th
 	@node scripts/release.mjs $(VERSION)
 
 clean: ## removes what was built and installed
-	@rm -rf dist .tools coverage node_modules troupe-*.tgz
+	@rm -rf dist .tools coverage node_modules test/conformance/go/gen troupe-*.tgz
