@@ -1,6 +1,6 @@
 // Builds the image with what there is: docker, podman or buildah. Arguments go to its build: `node scripts/image.mjs --no-cache`.
 import { spawnSync } from 'node:child_process';
-import { buildArguments, IMAGE } from './lib/image.mjs';
+import { buildArguments, IMAGE } from './lib/image/arguments.mjs';
 import { ROOT } from './lib/paths.mjs';
 
 /** How each is asked whether it works here, and its build. Without `--format docker` an image has no health check. */

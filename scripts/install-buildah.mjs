@@ -1,29 +1,31 @@
 #!/usr/bin/env node
-// Gets what the tests of the image need where it is not there, and prints it as JSON; what it does goes to standard error.
+// Gets what the tests of the image need where it is not there, and prints where it is; what it does goes to standard error.
 //
-//   node scripts/install-buildah.mjs     {"buildah": "/usr/bin/buildah", "crun": "/usr/bin/crun"}
+//   node scripts/install-buildah.mjs     {"buildah":"/usr/bin/buildah","runc":"/usr/sbin/runc",…}
 //
-// buildah builds images without a daemon, crun runs a container of one. From the PATH, else Debian's or Ubuntu's packages, which
-// takes root: both use namespaces and mounts, so there is no copy of them in .tools that would do without.
+// buildah builds images without a daemon, runc runs containers of them, ip gives each a network, and debootstrap makes a base image
+// where no image registry can be reached. From the PATH, else Debian's or Ubuntu's packages, which takes root: all of them use
+// namespaces and mounts, so a copy in .tools would not do without it.
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-const TOOLS = ['buildah', 'crun'];
+/** By command: its package. */
+const TOOLS = { buildah: 'buildah', runc: 'runc', ip: 'iproute2', debootstrap: 'debootstrap' };
 
 try {
-  const missing = TOOLS.filter((tool) => find(tool) === undefined);
-  if (missing.length > 0) install(missing);
-  process.stdout.write(`${JSON.stringify(Object.fromEntries(TOOLS.map((tool) => [tool, found(tool)])))}\n`);
+  const missing = Object.keys(TOOLS).filter((tool) => find(tool) === undefined);
+  if (missing.length > 0) install(missing.map((tool) => TOOLS[tool]));
+  process.stdout.write(`${JSON.stringify(Object.fromEntries(Object.keys(TOOLS).map((tool) => [tool, found(tool)])))}\n`);
 } catch (error) {
   const why = String(error.stderr || error.message).trim();
-  log(`could not get ${TOOLS.join(' and ')}: ${why.split('\n').at(-1)}`);
-  log('Install them so that they are on the PATH (Debian, Ubuntu: apt-get install buildah crun), or run this as root.');
+  log(`could not get ${Object.keys(TOOLS).join(', ')}: ${why.split('\n').at(-1)}`);
+  log(`Run this as root, or have them on the PATH (Debian, Ubuntu: apt-get install ${Object.values(TOOLS).join(' ')}).`);
   process.exitCode = 1;
 }
 
 function install(packages) {
-  if (process.getuid?.() !== 0) throw new Error(`${packages.join(', ')} not on the PATH, and only root installs packages`);
+  if (process.getuid?.() !== 0) throw new Error(`${packages.join(', ')} are not there, and only root installs packages`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const get = () => run('apt-get', ['install', '--yes', '--quiet', '--no-install-recommends', ...packages], { env });
   log(`installing ${packages.join(', ')}`);
@@ -43,8 +45,7 @@ function found(tool) {
 }
 
 function find(tool) {
-  return (process.env.PATH ?? '')
-    .split(delimiter)
+  return [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
     .filter((folder) => folder !== '')
     .map((folder) => join(folder, tool))
     .find((path) => {

@@ -1,0 +1,89 @@
+// Builds the image with buildah, and tests it and the containers of docker-compose.yml. Arguments go to jest. Needs root; what it
+// needs beyond that comes from install-buildah.mjs and install-etcd.mjs, and lands in .tools/image.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildArguments, IMAGE } from './lib/image/arguments.mjs';
+import { ensureBaseImage } from './lib/image/base-image.mjs';
+import { Buildah } from './lib/image/buildah.mjs';
+import { npmrc } from './lib/image/npmrc.mjs';
+import { ROOT, tool } from './lib/paths.mjs';
+
+const CACHE = join(ROOT, '.tools', 'image');
+
+const scratch = mkdtempSync(join(tmpdir(), 'troupe-image-'));
+mkdirSync(CACHE, { recursive: true });
+try {
+  const tools = JSON.parse(script('install-buildah.mjs'));
+  const etcd = process.env.TROUPE_ETCD || script('install-etcd.mjs').trim();
+  const buildah = new Buildah(tools.buildah, CACHE);
+  ensureBaseImage(buildah, CACHE, log);
+  const image = prepare(buildah);
+  writeFileSync(join(scratch, 'image.json'), JSON.stringify({ ...image, tools, etcd }));
+  process.exitCode = runJest(join(scratch, 'image.json'));
+  buildah.run(['rm', '--all']);
+} catch (error) {
+  log(String(error.stderr || error.stack));
+  process.exitCode = 1;
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+/** Builds it twice: the second must come out like the first. Mounts it twice: one of the two stays as it was built. */
+function prepare(buildah) {
+  const { values, flags } = buildArguments();
+  writeFileSync(join(scratch, 'npmrc'), npmrc(), { mode: 0o600 });
+  const [inspected, again] = ['test', 'test-again'].map((tag) => {
+    log(`building ${IMAGE}:${tag}`);
+    const name = `localhost/${IMAGE}:${tag}`;
+    buildah.run(
+      ['bud', '--quiet', '--format', 'docker', '--isolation', 'chroot', '--network', 'host', '--pull-never'].concat(
+        ['--secret', `id=npmrc,src=${join(scratch, 'npmrc')}`, '--timestamp', values.SOURCE_DATE_EPOCH, ...flags],
+        ['--tag', name, '.'],
+      ),
+      { cwd: ROOT },
+    );
+    return JSON.parse(buildah.run(['inspect', '--type', 'image', name]));
+  });
+  const [pristine, root] = ['pristine', 'root'].map((name) => {
+    const container = buildah.run(['from', '--pull-never', '--name', `${name}-${process.pid}`, `localhost/${IMAGE}:test`]).trim();
+    return buildah.run(['mount', container]).trim();
+  });
+  return {
+    config: inspected.Docker.config,
+    layers: inspected.Docker.rootfs.diff_ids,
+    layersAgain: again.Docker.rootfs.diff_ids,
+    arguments: values,
+    compressedBytes: compressedBytes(buildah),
+    pristine,
+    root,
+  };
+}
+
+/** As a registry keeps it. */
+function compressedBytes(buildah) {
+  const archive = join(scratch, 'oci');
+  buildah.run(['push', '--quiet', `localhost/${IMAGE}:test`, `oci:${archive}:test`]);
+  return Number(execFileSync('du', ['--summarize', '--bytes', archive], { encoding: 'utf8' }).split('\t')[0]);
+}
+
+function runJest(file) {
+  const { status } = spawnSync(
+    process.execPath,
+    ['--experimental-vm-modules', '--no-warnings=ExperimentalWarning', tool('jest'), '--config', 'test/image/jest.config.mjs'].concat(
+      process.argv.slice(2),
+    ),
+    { cwd: ROOT, stdio: 'inherit', env: { ...process.env, TROUPE_IMAGE_TEST: file } },
+  );
+  return status ?? 1;
+}
+
+/** What a script prints on standard output; what it does goes to ours. */
+function script(name) {
+  return execFileSync(process.execPath, [join(ROOT, 'scripts', name)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+function log(text) {
+  process.stderr.write(`image-test: ${text}\n`);
+}
