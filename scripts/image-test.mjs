@@ -71,9 +71,13 @@ function compressedBytes(buildah) {
 function runJest(file) {
   const { status } = spawnSync(
     process.execPath,
-    ['--experimental-vm-modules', '--no-warnings=ExperimentalWarning', tool('jest'), '--config', 'test/image/jest.config.mjs'].concat(
-      process.argv.slice(2),
-    ),
+    [
+      '--experimental-vm-modules',
+      '--no-warnings=ExperimentalWarning',
+      tool('jest'),
+      '--config',
+      'test/image/jest.config.mjs',
+    ].concat(process.argv.slice(2)),
     { cwd: ROOT, stdio: 'inherit', env: { ...process.env, TROUPE_IMAGE_TEST: file } },
   );
   return status ?? 1;
@@ -81,7 +85,10 @@ function runJest(file) {
 
 /** What a script prints on standard output; what it does goes to ours. */
 function script(name) {
-  return execFileSync(process.execPath, [join(ROOT, 'scripts', name)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  return execFileSync(process.execPath, [join(ROOT, 'scripts', name)], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
 }
 
 function log(text) {
