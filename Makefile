@@ -4,8 +4,9 @@ SHELL := /bin/sh
 JEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+IMAGE_ARGS ?=
 
-.PHONY: help check-node install build generate demo test chaos lint format bench clean
+.PHONY: help check-node install build generate demo test chaos image image-test lint format bench clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -31,6 +32,12 @@ test: build ## runs every test; JEST_ARGS='test/unit' picks some
 
 chaos: build ## breaks clusters under load, and shows how they took it; TROUPE_TEST_SEED repeats a run
 	@node scripts/chaos.mjs $(JEST_ARGS)
+
+image: check-node ## builds the image troupe/troupe with docker, podman or buildah
+	@node scripts/image.mjs $(IMAGE_ARGS)
+
+image-test: build ## builds the image with buildah, and runs its containers; needs root
+	@node scripts/image-test.mjs $(JEST_ARGS)
 
 lint: install ## checks style, layers, contracts, generated code and leftovers
 	@npm run --silent lint

@@ -2,8 +2,6 @@ export default {
   testEnvironment: '<rootDir>/test/support/environment.mjs',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
-  // Needs root and a built image: `make image-test`.
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/image/'],
   setupFilesAfterEnv: ['<rootDir>/test/support/setup.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1', '^troupe$': '<rootDir>/src/index.ts' },

@@ -1,5 +1,5 @@
 // Builds the image with buildah, and tests it and the containers of docker-compose.yml. Arguments go to jest. Needs root; what it
-// needs beyond that comes from install-buildah.mjs and install-etcd.mjs, and lands in .tools/image.
+// needs beyond that, install-buildah.mjs gets; a base image lands in .tools/image.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import { buildArguments, IMAGE } from './lib/image/arguments.mjs';
 import { ensureBaseImage } from './lib/image/base-image.mjs';
 import { Buildah } from './lib/image/buildah.mjs';
 import { npmrc } from './lib/image/npmrc.mjs';
-import { ROOT, tool } from './lib/paths.mjs';
+import { ROOT } from './lib/paths.mjs';
 
 const CACHE = join(ROOT, '.tools', 'image');
 
@@ -16,11 +16,10 @@ const scratch = mkdtempSync(join(tmpdir(), 'troupe-image-'));
 mkdirSync(CACHE, { recursive: true });
 try {
   const tools = JSON.parse(script('install-buildah.mjs'));
-  const etcd = process.env.TROUPE_ETCD || script('install-etcd.mjs').trim();
   const buildah = new Buildah(tools.buildah, CACHE);
   ensureBaseImage(buildah, CACHE, log);
   const image = prepare(buildah);
-  writeFileSync(join(scratch, 'image.json'), JSON.stringify({ ...image, tools, etcd }));
+  writeFileSync(join(scratch, 'image.json'), JSON.stringify({ ...image, tools }));
   process.exitCode = runJest(join(scratch, 'image.json'));
   buildah.run(['rm', '--all']);
 } catch (error) {
@@ -69,17 +68,10 @@ function compressedBytes(buildah) {
 }
 
 function runJest(file) {
-  const { status } = spawnSync(
-    process.execPath,
-    [
-      '--experimental-vm-modules',
-      '--no-warnings=ExperimentalWarning',
-      tool('jest'),
-      '--config',
-      'test/image/jest.config.mjs',
-    ].concat(process.argv.slice(2)),
-    { cwd: ROOT, stdio: 'inherit', env: { ...process.env, TROUPE_IMAGE_TEST: file } },
-  );
+  // One after another, and with the time that containers take.
+  const args = ['test/image', '--maxWorkers=1', '--testTimeout=120000', ...process.argv.slice(2)];
+  const env = { ...process.env, TROUPE_IMAGE_TEST: file };
+  const { status } = spawnSync(process.execPath, [join('scripts', 'test.mjs'), ...args], { cwd: ROOT, stdio: 'inherit', env });
   return status ?? 1;
 }
 

@@ -2,6 +2,7 @@ import { chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { composeFile, isRole, type Service } from '../support/compose-file.js';
+import { etcdBinary } from '../support/etcd.js';
 import { eventually } from '../support/eventually.js';
 import { ROOT } from '../support/processes.js';
 import type { Ran } from '../support/run-command.js';
@@ -122,7 +123,7 @@ export class ComposeRun {
 
   /** On the files of our own image, which have the one library that it needs. */
   private etcd(name: string, service: Service): Container {
-    const { root, tools, etcd } = this.image;
+    const { root, tools } = this.image;
     const [binary = '', ...flags] = service.command ?? [];
     return new Container(tools.runc, {
       name,
@@ -136,7 +137,7 @@ export class ComposeRun {
       tmpfs: [],
       binds: [
         { source: this.network.hosts, destination: '/etc/hosts', readOnly: true },
-        { source: resolve(etcd), destination: binary, readOnly: true },
+        { source: resolve(etcdBinary()), destination: binary, readOnly: true },
         ...this.volumes(name, service),
       ],
     });

@@ -12,8 +12,6 @@ export interface ImageUnderTest {
   readonly pristine: string;
   readonly root: string;
   readonly tools: Readonly<Record<'buildah' | 'runc' | 'ip', string>>;
-  /** The binary of an etcd. */
-  readonly etcd: string;
 }
 
 export interface ImageConfig {
