@@ -12,6 +12,10 @@ import { ROOT } from './lib/paths.mjs';
 
 const CACHE = join(ROOT, '.tools', 'image');
 
+if (process.getuid?.() !== 0) {
+  log('this mounts images and makes network namespaces, which takes root: sudo make image-test');
+  process.exit(1);
+}
 const scratch = mkdtempSync(join(tmpdir(), 'troupe-image-'));
 mkdirSync(CACHE, { recursive: true });
 try {
@@ -21,7 +25,10 @@ try {
   const image = prepare(buildah);
   writeFileSync(join(scratch, 'image.json'), JSON.stringify({ ...image, tools }));
   process.exitCode = runJest(join(scratch, 'image.json'));
+  // What is kept is the base image, and the last build.
   buildah.run(['rm', '--all']);
+  buildah.run(['rmi', `localhost/${IMAGE}:test-again`]);
+  buildah.run(['rmi', '--prune']);
 } catch (error) {
   log(String(error.stderr || error.stack));
   process.exitCode = 1;

@@ -1,14 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A network of containers: each in a network namespace of its own on one bridge, and found by its name. */
+/**
+ * A network of containers: each in a network namespace of its own, found by its name, and reached from here. The bridge between
+ * them is in a namespace too, where no firewall of this machine holds up what goes over it.
+ */
 export class Network {
   /** For /etc/hosts of each. */
   readonly hosts: string;
   private readonly folder = mkdtempSync(join(tmpdir(), 'troupe-network-'));
   private readonly name = `trp${process.pid}`;
+  private readonly bridge = `${this.name}-bridge`;
 
   constructor(
     private readonly ip: string,
@@ -17,12 +21,14 @@ export class Network {
     this.hosts = join(this.folder, 'hosts');
     const lines = members.map((member) => `${this.addressOf(member)} ${member}`);
     writeFileSync(this.hosts, `127.0.0.1 localhost\n${lines.join('\n')}\n`);
-    this.run('link', 'add', this.name, 'type', 'bridge');
+    this.run('netns', 'add', this.bridge);
+    this.run('-netns', this.bridge, 'link', 'add', 'bridge', 'type', 'bridge');
+    this.run('-netns', this.bridge, 'link', 'set', 'bridge', 'up');
+    this.run('link', 'add', this.name, 'type', 'veth', 'peer', 'name', 'outside', 'netns', this.bridge);
+    this.run('-netns', this.bridge, 'link', 'set', 'outside', 'master', 'bridge', 'up');
     this.run('address', 'add', `${SUBNET}.1/24`, 'dev', this.name);
     this.run('link', 'set', this.name, 'up');
-    members.forEach((member, index) => {
-      this.join(member, `${this.name}-${index}`);
-    });
+    for (const member of members) this.join(member);
   }
 
   /** The path of a member's network namespace. */
@@ -34,18 +40,19 @@ export class Network {
     return `${SUBNET}.${this.members.indexOf(member) + 2}`;
   }
 
+  /** With the namespaces go the links that end in them. */
   close(): void {
-    for (const member of this.members)
-      if (existsSync(this.namespaceOf(member))) this.run('netns', 'delete', this.namespace(member));
-    this.run('link', 'delete', this.name);
+    for (const namespace of [this.bridge, ...this.members.map((member) => this.namespace(member))])
+      this.run('netns', 'delete', namespace);
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  private join(member: string, outside: string): void {
+  private join(member: string): void {
     const namespace = this.namespace(member);
+    const port = `port${this.members.indexOf(member)}`;
     this.run('netns', 'add', namespace);
-    this.run('link', 'add', outside, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
-    this.run('link', 'set', outside, 'master', this.name, 'up');
+    this.run('-netns', this.bridge, 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+    this.run('-netns', this.bridge, 'link', 'set', port, 'master', 'bridge', 'up');
     this.run('-netns', namespace, 'link', 'set', 'lo', 'up');
     this.run('-netns', namespace, 'address', 'add', `${this.addressOf(member)}/24`, 'dev', 'eth0');
     this.run('-netns', namespace, 'link', 'set', 'eth0', 'up');
@@ -60,5 +67,5 @@ export class Network {
   }
 }
 
-/** Of those that are set aside for documentation (RFC 5737): nothing real is there. */
-const SUBNET = '203.0.113';
+/** Of those that are set aside for tests of networks (RFC 2544), one for each run. */
+const SUBNET = `198.${18 + ((process.pid >> 8) % 2)}.${process.pid % 256}`;
