@@ -2,12 +2,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { Command, type Option } from 'commander';
 import { parse } from 'yaml';
-import { gatewayCommand } from '../../../src/app/commands/gateway.js';
-import { nodeCommand } from '../../../src/app/commands/node.js';
-import { registryCommand } from '../../../src/app/commands/registry.js';
 import { DEFAULTS, SHUTDOWN_MS } from '../../../src/app/config.js';
+import { settingsOf } from '../../../src/app/settings/catalogue.js';
+import { resolveSettings } from '../../../src/app/settings/resolve.js';
+import { flagName, type Role, SERVERS } from '../../../src/app/settings/setting.js';
 import { composeFile, isRole, type Service } from '../../support/compose-file.js';
 import { ROOT } from '../../support/processes.js';
 
@@ -15,13 +14,11 @@ const { services, networks, volumes } = composeFile();
 const all = Object.entries(services);
 const roles = all.filter(([, service]) => isRole(service));
 
-const program = new Command();
-for (const add of [registryCommand, nodeCommand, gatewayCommand]) add(program);
-
-function optionsOf(role: string | undefined): readonly Option[] {
-  const command = program.commands.find((each) => each.name() === role);
-  if (command === undefined) throw new Error(`there is no role "${role}"`);
-  return command.options;
+/** The role that a service is. @throws when there is no such role. */
+function roleOf({ command }: Service): Role {
+  const role = SERVERS.find((each) => each === command?.[0]);
+  if (role === undefined) throw new Error(`there is no role "${command?.[0]}"`);
+  return role;
 }
 
 const readYaml = (path: string) => parse(readFileSync(join(ROOT, path), 'utf8'));
@@ -41,19 +38,18 @@ describe('docker-compose.yml', () => {
     expect(all.length).toBe(roles.length + optional.length + 1);
   });
 
-  test.each(roles)('%s: every variable is one that its role reads, with a value that it takes', (_, { command, environment }) => {
-    const options = optionsOf(command?.[0]);
-    for (const [name, value] of Object.entries(environment ?? {})) {
-      const option = options.find(({ envVar }) => envVar === name);
-      expect(option && name).toBe(name);
-      if (value !== null) expect(() => option?.parseArg?.(value, undefined)).not.toThrow();
-    }
+  test.each(roles)('%s: every variable is one that its role reads, with a value that it takes', (_, service) => {
+    const role = roleOf(service);
+    const known = settingsOf(role).flatMap(([, { env }]) => env);
+    const given = Object.entries(service.environment ?? {});
+    for (const [name] of given) expect(known).toContain(name);
+    const env = Object.fromEntries(given.filter((entry): entry is [string, string] => entry[1] !== null));
+    expect(resolveSettings(role, { flags: {}, env })).toMatchObject({ problems: [], warnings: [] });
   });
 
-  test.each(roles)('%s: every argument is a flag of its role', (_, { command = [] }) => {
-    const [role, ...args] = command;
-    const flags = optionsOf(role).map(({ long }) => long);
-    for (const arg of args.filter((each) => each.startsWith('-'))) expect(flags).toContain(arg.split('=')[0]);
+  test.each(roles)('%s: every argument is a flag of its role', (_, service) => {
+    const flags = settingsOf(roleOf(service)).map(([, setting]) => flagName(setting));
+    for (const arg of service.command?.slice(1) ?? []) expect(flags).toContain(arg.split('=')[0]);
   });
 
   test.each(roles)('%s: is the image of this version, built here', (_, { image, build }) => {
@@ -198,8 +194,8 @@ describe('the Dockerfile', () => {
   test('sets variables that every role reads', () => {
     const names = [...text.matchAll(/\b(TROUPE_[A-Z_]+)=/g)].map(([, name]) => name);
     expect(names).toEqual(['TROUPE_HOST', 'TROUPE_OPS_PORT']);
-    for (const role of ['registry', 'node', 'gateway']) {
-      const known = optionsOf(role).map(({ envVar }) => envVar);
+    for (const role of SERVERS) {
+      const known = settingsOf(role).flatMap(([, { env }]) => env);
       expect(known).toEqual(expect.arrayContaining(names));
     }
   });
