@@ -19,10 +19,10 @@ RUN mkdir -p /runtime/{etc,usr/bin,usr/local/bin,usr/share/doc,var/lib/dpkg/stat
     echo 'troupe:x:10001:10001::/data:/nonexistent' > /runtime/etc/passwd; \
     echo 'troupe:x:10001:' > /runtime/etc/group; \
     install -d -m 1777 /runtime/tmp; \
-    install -d -m 0750 -o 10001 -g 10001 /runtime/data
+    mkdir /volume
 # The same sources give the same layers.
 ARG SOURCE_DATE_EPOCH=0
-RUN find /runtime -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+RUN find /runtime /volume -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /opt/troupe
@@ -42,6 +42,8 @@ RUN find /app -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 FROM scratch
 COPY --from=runtime /runtime/ /
 COPY --from=build /app/ /
+# Some builders give what they copy to root unless told otherwise.
+COPY --from=runtime --chown=10001:10001 /volume /data
 ENV PATH=/usr/local/bin:/usr/bin NODE_ENV=production TROUPE_HOST=0.0.0.0 TROUPE_OPS_PORT=9464
 WORKDIR /opt/troupe
 USER 10001:10001
