@@ -158,7 +158,7 @@ afterAll(async () => {
 });
 
 /** TROUPE_ETCD, or the one on the PATH, or what `scripts/install-etcd.mjs` left in .tools. */
-function etcdBinary(): string {
+export function etcdBinary(): string {
   const named = process.env.TROUPE_ETCD;
   if (named !== undefined && named !== '') return named;
   const folders = [...(process.env.PATH ?? '').split(delimiter), join(ROOT, '.tools', 'etcd', 'bin')];
