@@ -48,7 +48,7 @@ metadata:
     app.kubernetes.io/name: troupe
     app.kubernetes.io/instance: troupe
     app.kubernetes.io/part-of: troupe
-    app.kubernetes.io/version: '${version}'
+    app.kubernetes.io/version: "${version}"
 spec:
 `;
   return head + rules.replace(/^(?=[^\n])/gm, '  ');
@@ -58,7 +58,14 @@ function dashboard({ uid, title, description, instances, rows }) {
   const panels = [];
   let y = 0;
   for (const [name, ...contents] of rows) {
-    panels.push({ id: panels.length + 1, type: 'row', title: name, collapsed: false, gridPos: { x: 0, y, w: COLUMNS, h: 1 }, panels: [] });
+    panels.push({
+      id: panels.length + 1,
+      type: 'row',
+      title: name,
+      collapsed: false,
+      gridPos: { x: 0, y, w: COLUMNS, h: 1 },
+      panels: [],
+    });
     y += 1;
     let x = 0;
     let height = 0;

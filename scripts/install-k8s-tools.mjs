@@ -123,7 +123,11 @@ function validator() {
   const python = process.env.TROUPE_PYTHON || 'python3';
   if (!runs(python, ['-c', 'import ensurepip, venv']) && process.getuid?.() === 0 && runs('apt-get', ['--version'])) {
     log('installing the packages python3 and python3-venv');
-    aptGet(['install', '--yes', '--no-install-recommends', 'python3', 'python3-venv'], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }, log);
+    aptGet(
+      ['install', '--yes', '--no-install-recommends', 'python3', 'python3-venv'],
+      { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } },
+      log,
+    );
   }
   run(python, ['-m', 'venv', environment]);
   run(join(environment, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', VALIDATE]);

@@ -18,7 +18,9 @@ try {
   log(`${found.prometheus} (${versionOf(found.prometheus)})`);
   process.stdout.write(`${JSON.stringify(found)}\n`);
 } catch (error) {
-  log(`${error.message}\nInstall Prometheus 2.40 or newer (https://prometheus.io/download/) so that prometheus and promtool are on the PATH.`);
+  log(
+    `${error.message}\nInstall Prometheus 2.40 or newer (https://prometheus.io/download/) so that prometheus and promtool are on the PATH.`,
+  );
   process.exitCode = 1;
 }
 

@@ -57,7 +57,10 @@ export const DASHBOARDS = [
         ]),
         graph('Duration, 99 %', 's', ['{{method}}', quantile(0.99, 'troupe_rpc_server_duration_seconds', 'method')]),
         graph('Streams that are open', 'short', ['{{method}}', 'sum by (method) (troupe_rpc_server_streams)']),
-        graph('Streams that ended', 'reqps', ['{{method}} {{code}}', rate('troupe_rpc_server_streams_ended_total', 'method, code')]),
+        graph('Streams that ended', 'reqps', [
+          '{{method}} {{code}}',
+          rate('troupe_rpc_server_streams_ended_total', 'method, code'),
+        ]),
       ],
       [
         'In flight and waiting',
@@ -86,17 +89,22 @@ export const DASHBOARDS = [
         graph('Agents, by kind', 'short', ['{{kind}}', `sum by (kind) (troupe_node_agents{${HERE}})`]),
         graph('Tasks worked on', 'short', ['{{instance}}', `troupe_node_tasks_in_flight{${HERE}}`]),
         graph('Tasks waiting', 'short', ['{{instance}}', `troupe_node_tasks_queued{${HERE}}`]),
-        graph('Executions, by code', 'reqps', ['{{kind}} {{code}}', rate('troupe_execution_duration_seconds_count', 'kind, code', HERE)]),
-        graph('Duration of executions, 99 %', 's', ['{{kind}}', quantile(0.99, 'troupe_execution_duration_seconds', 'kind', HERE)]),
+        graph('Executions, by code', 'reqps', [
+          '{{kind}} {{code}}',
+          rate('troupe_execution_duration_seconds_count', 'kind, code', HERE),
+        ]),
+        graph('Duration of executions, 99 %', 's', [
+          '{{kind}}',
+          quantile(0.99, 'troupe_execution_duration_seconds', 'kind', HERE),
+        ]),
         graph('Wait in the mailbox, 99 %', 's', ['{{kind}}', quantile(0.99, 'troupe_execution_wait_seconds', 'kind', HERE)]),
       ],
       [
         'Membership and health',
-        graph(
-          'Age of the lease, as a share of its life',
-          'percentunit',
-          ['{{instance}}', `troupe_lease_age_seconds{${HERE}} / troupe_lease_ttl_seconds{${HERE}}`],
-        ),
+        graph('Age of the lease, as a share of its life', 'percentunit', [
+          '{{instance}}',
+          `troupe_lease_age_seconds{${HERE}} / troupe_lease_ttl_seconds{${HERE}}`,
+        ]),
         graph('Leases lost', 'short', ['{{instance}}', `increase(troupe_lease_lost_total{${HERE}}[${RATE}])`]),
         graph('Age of the view', 's', ['{{instance}}', `troupe_view_age_seconds{${HERE}}`]),
         graph('Instances in the view', 'short', ['{{service}}', `max by (service) (troupe_view_instances{${HERE}})`]),
@@ -127,7 +135,10 @@ export const DASHBOARDS = [
       ],
       [
         'Messages',
-        graph('Messages, by kind and outcome', 'ops', ['{{kind}} {{outcome}}', rate('troupe_messages_total', 'kind, outcome', HERE)]),
+        graph('Messages, by kind and outcome', 'ops', [
+          '{{kind}} {{outcome}}',
+          rate('troupe_messages_total', 'kind, outcome', HERE),
+        ]),
         graph('Waiting in mailboxes', 'short', ['{{instance}}', `troupe_mailbox_messages{${HERE}}`]),
         graph('Dead letters, by reason', 'ops', ['{{reason}}', rate('troupe_dead_letters_total', 'reason', HERE)]),
         graph('Attached programs', 'short', ['{{instance}} {{kind}}', `troupe_sessions{${HERE}}`]),
@@ -177,7 +188,10 @@ export const DASHBOARDS = [
       [
         'Calls and process',
         graph('Calls', 'reqps', ['{{method}}', rate('troupe_rpc_server_duration_seconds_count', 'method', HERE)]),
-        graph('Duration of calls, 99 %', 's', ['{{method}}', quantile(0.99, 'troupe_rpc_server_duration_seconds', 'method', HERE)]),
+        graph('Duration of calls, 99 %', 's', [
+          '{{method}}',
+          quantile(0.99, 'troupe_rpc_server_duration_seconds', 'method', HERE),
+        ]),
         graph('CPU', 'percentunit', ['{{instance}}', `rate(process_cpu_seconds_total{${HERE}, job="troupe"}[${RATE}])`]),
         graph('Memory', 'bytes', ['{{instance}}', `process_resident_memory_bytes{${HERE}, job="troupe"}`]),
         graph('Delay of the event loop, 99 %', 's', ['{{instance}}', `troupe_event_loop_delay_seconds{${HERE}}`]),
