@@ -9,7 +9,7 @@ import { DASHBOARDS } from './lib/dashboards.mjs';
 import { ROOT } from './lib/paths.mjs';
 
 const K8S = join(ROOT, 'k8s');
-const DATASOURCE = { type: 'prometheus', uid: '${datasource}' };
+const DATASOURCE = { type: 'prometheus', uid: '$datasource' };
 const COLUMNS = 24;
 const SIZES = { stat: { w: 3, h: 4 }, timeseries: { w: 8, h: 8 } };
 
