@@ -7,7 +7,7 @@ export const EXTRA_SUITES = {
   conformance: ['etcd', 'grpcurl'],
   docs: ['etcd', 'grpcurl', 'python'],
   image: ['etcd'],
-  k8s: [],
+  k8s: ['etcd'],
   package: [],
 };
 

@@ -8,7 +8,7 @@ export interface Settings {
 
 const known = new Map<string, Promise<Settings>>();
 
-/** Of `troupe registry`, `troupe nodes` and so on; `''` is the program itself. @throws when there is no such command. */
+/** Of `troupe registry`, `troupe scale advise` and so on; `''` is the program itself. @throws when there is no such command. */
 export function settingsOf(command: string): Promise<Settings> {
   let settings = known.get(command);
   if (settings === undefined) {
@@ -19,7 +19,7 @@ export function settingsOf(command: string): Promise<Settings> {
 }
 
 async function readHelp(command: string): Promise<Settings> {
-  const { code, stdout, stderr } = await runTroupe([...(command === '' ? [] : [command]), '--help']);
+  const { code, stdout, stderr } = await runTroupe([...command.split(' ').filter((word) => word !== ''), '--help']);
   // The program's own help is what an unknown command gets.
   if (code !== 0 || !new RegExp(`^Usage: troupe ${command}`).test(stdout)) {
     throw new Error(`there is no command "troupe ${command}"\n${stderr}`);
