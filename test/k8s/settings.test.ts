@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { cleanUp } from '../support/clean-up.js';
-import { freePorts } from '../support/etcd.js';
+import { etcdBinary, freePorts } from '../support/etcd.js';
 import { eventually } from '../support/eventually.js';
 import { startProcess, startTroupe, type TestProcess } from '../support/processes.js';
 import { unknownSettings } from '../support/program-flags.js';
@@ -61,7 +61,7 @@ describe('what the manifests tell the program exists in it', () => {
   });
 
   test('the flags of etcd exist in etcd', async () => {
-    const { stdout } = await runCommand(etcd(), ['--help']);
+    const { stdout } = await runCommand(etcdBinary(), ['--help']);
     const args: string[] = find(await chart(), 'StatefulSet', 'troupe-etcd').spec.template.spec.containers[0].args;
     expect(args.map((arg) => arg.split('=')[0] as string).filter((flag) => !stdout.includes(`${flag} `))).toEqual([]);
   });
@@ -95,12 +95,12 @@ describe('the processes of the chart, as their manifests tell them to run', () =
     const [client, peer, etcdMetrics, registry, registryOps, node, nodeOps, gateway, gatewayOps] = ports.map(String);
     const here = (text: string) =>
       text
+        .replaceAll('$(POD_NAME)', 'troupe-etcd-0')
         .replaceAll(/troupe-etcd-0\.troupe-etcd:2379|0\.0\.0\.0:2379/g, `127.0.0.1:${client}`)
         .replaceAll(/troupe-etcd-0\.troupe-etcd:2380|0\.0\.0\.0:2380/g, `127.0.0.1:${peer}`)
         .replaceAll('0.0.0.0:2381', `127.0.0.1:${etcdMetrics}`)
         .replaceAll('troupe-registry:8000', `127.0.0.1:${registry}`)
         .replaceAll('troupe-gateway:8080', `127.0.0.1:${gateway}`)
-        .replaceAll(/\$\(POD_NAME\)/g, 'troupe-etcd-0')
         .replaceAll(/^\/data$|\/var\/lib\/etcd/g, folder)
         .replaceAll('/data/', `${folder}/`)
         .replaceAll('0.0.0.0', '127.0.0.1');
@@ -114,7 +114,7 @@ describe('the processes of the chart, as their manifests tell them to run', () =
     const specOf = (kind: string, name: string) => find(manifests, kind, name).spec.template.spec;
 
     const [etcdContainer] = specOf('StatefulSet', 'troupe-etcd').containers;
-    startProcess(etcd(), etcdContainer.args.map(here));
+    const etcdProcess = startProcess(etcdBinary(), etcdContainer.args.map(here));
 
     const { initContainers, containers } = specOf('StatefulSet', 'troupe-node');
     const [, ...script] = initContainers[0].command;
@@ -123,14 +123,16 @@ describe('the processes of the chart, as their manifests tell them to run', () =
 
     const start = (container: Container, pod: string, [port, ops]: readonly [string | undefined, string | undefined]): TestProcess =>
       startTroupe(container.args ?? [], { env: { ...environment(container, pod), TROUPE_PORT: port, TROUPE_OPS_PORT: ops } });
-    const probe = async (ops: string | undefined, path: string) => (await fetch(`http://127.0.0.1:${ops}${path}`)).status;
+    const probe = async (ops: string | undefined, path: string) => (await fetch(`http://127.0.0.1:${ops}${path}`, { headers: { connection: 'close' } })).status;
 
     const nodeProcess = start(containers[0], 'troupe-node-0', [node, nodeOps]);
     // Alive, so that it is not restarted, and not ready, since there is no registry yet.
     await eventually(async () => expect(await probe(nodeOps, containers[0].livenessProbe.httpGet.path)).toBe(200));
     expect(await probe(nodeOps, '/ready')).toBe(503);
     const gatewayProcess = start(specOf('Deployment', 'troupe-gateway').containers[0], 'troupe-gateway-1', [gateway, gatewayOps]);
-    await eventually(async () => expect(await probe(etcdMetrics, '/health')).toBe(200), { timeoutMs: 20_000 });
+    await eventually(async () => expect(await probe(etcdMetrics, '/health')).toBe(200), { timeoutMs: 20_000 }).catch((error: unknown) => {
+      throw new Error(`etcd did not start: ${etcdProcess.stderr}`, { cause: error });
+    });
     const registryProcess = start(specOf('Deployment', 'troupe-registry').containers[0], 'troupe-registry-1', [registry, registryOps]);
     await Promise.all([registryProcess, nodeProcess, gatewayProcess].map((each) => each.ready()));
     for (const ops of [registryOps, nodeOps, gatewayOps]) {
@@ -145,9 +147,3 @@ describe('the processes of the chart, as their manifests tell them to run', () =
     expect(run).toMatchObject({ code: 0, stdout: expect.stringContaining('"from":"greeter-troupe-node-0"') });
   }, 60_000);
 });
-
-function etcd(): string {
-  const path = process.env.TROUPE_ETCD;
-  if (path === undefined) throw new Error('TROUPE_ETCD is not set; run the tests by `make k8s-check`');
-  return path;
-}
