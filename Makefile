@@ -5,10 +5,10 @@ JEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help check-node install build generate reference demo test chaos lint format bench clean
+.PHONY: help check-node install build generate reference demo test k8s-check chaos lint format bench clean
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 check-node:
 	@command -v node >/dev/null || { echo 'Troupe needs Node.js 20.19 or newer, and there is no node on the PATH' >&2; exit 1; }
@@ -31,6 +31,11 @@ demo: build ## shows a cluster at work on this machine
 
 test: build ## runs every test; JEST_ARGS='test/unit' picks some
 	@node scripts/test.mjs $(JEST_ARGS)
+
+k8s-check: build ## checks k8s/: chart, kustomizations, schemas, alerts, dashboards; gets helm, kustomize, promtool where there are none
+	@node scripts/install-k8s-tools.mjs >/dev/null
+	@node scripts/install-prometheus.mjs >/dev/null
+	@node scripts/test.mjs $(or $(JEST_ARGS),test/k8s)
 
 chaos: build ## breaks clusters under load, and shows how they took it; TROUPE_TEST_SEED repeats a run
 	@node scripts/chaos.mjs $(JEST_ARGS)

@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parseAllDocuments } from 'yaml';
-import { type Ran, runCommand } from '../support/run-command.js';
 import { ROOT } from '../support/processes.js';
+import { type Ran, runCommand } from '../support/run-command.js';
 
 /** A Kubernetes object, as far as these tests look at it. */
 export interface Manifest {

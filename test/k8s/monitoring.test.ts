@@ -73,16 +73,36 @@ describe('each query', () => {
   });
 
   test('and each instrument is in one, but for those that say what there is', () => {
-    const read = new Set(queries.flatMap(({ expr }) => readsOf(expr).selections.map(({ metric }) => metric.replace(/_(bucket|count|sum)$/, ''))));
-    const unread = Object.values<Instrument>(INSTRUMENTS).map(prometheusName).filter((name) => !read.has(name));
+    const read = new Set(
+      queries.flatMap(({ expr }) => readsOf(expr).selections.map(({ metric }) => metric.replace(/_(bucket|count|sum)$/, ''))),
+    );
+    const unread = Object.values<Instrument>(INSTRUMENTS)
+      .map(prometheusName)
+      .filter((name) => !read.has(name));
     expect(unread).toEqual([]);
   });
 
   test.each([
     ['a metric in a function', 'rate(a_total[5m])', [['a_total', []]], []],
     ['labels', 'a{x="1", y=~"by (z)|b"} > 0.5e3', [['a', ['x', 'y']]], []],
-    ['groupings before and after', 'sum by (x, le) (a) / sum(b) without (y)', [['a', []], ['b', []]], ['x', 'le', 'y']],
-    ['words between', 'a unless on (job) b{c!="d"} or vector(1)', [['a', []], ['b', ['c']]], ['job']],
+    [
+      'groupings before and after',
+      'sum by (x, le) (a) / sum(b) without (y)',
+      [
+        ['a', []],
+        ['b', []],
+      ],
+      ['x', 'le', 'y'],
+    ],
+    [
+      'words between',
+      'a unless on (job) b{c!="d"} or vector(1)',
+      [
+        ['a', []],
+        ['b', ['c']],
+      ],
+      ['job'],
+    ],
     ["Grafana's variables", 'increase(a{i=~"$instance"}[$__rate_interval])', [['a', ['i']]], []],
   ])('is understood: %s', (_, expr, selections, groupings) => {
     const reads = readsOf(expr);
@@ -92,21 +112,28 @@ describe('each query', () => {
 });
 
 describe('each alert', () => {
-  test.each(alerts.map(({ alert, ...rule }) => [alert as string, rule] as const))('%s says what to do', async (alert, { labels, annotations }) => {
-    expect(labels).toEqual({ severity: expect.stringMatching(/^(critical|warning)$/) });
-    expect(annotations).toEqual({
-      summary: expect.any(String),
-      description: expect.any(String),
-      runbook_url: `https://github.com/troupe-dev/troupe/blob/main/docs/runbook.md#${alert.toLowerCase()}`,
-    });
-  });
+  test.each(alerts.map(({ alert, ...rule }) => [alert as string, rule] as const))(
+    '%s says what to do',
+    async (alert, { labels, annotations }) => {
+      expect(labels).toEqual({ severity: expect.stringMatching(/^(critical|warning)$/) });
+      expect(annotations).toEqual({
+        summary: expect.any(String),
+        description: expect.any(String),
+        runbook_url: `https://github.com/troupe-dev/troupe/blob/main/docs/runbook.md#${alert.toLowerCase()}`,
+      });
+    },
+  );
 
   test('has one section of the runbook, and each section an alert', async () => {
     const runbook = await readFile(join(ROOT, 'docs', 'runbook.md'), 'utf8');
-    const sections = [...runbook.matchAll(/^## (Troupe\w+)\n([\s\S]*?)(?=^## |(?![\s\S]))/gm)].map(([, name, text]) => ({ name, text }));
+    const sections = [...runbook.matchAll(/^## (Troupe\w+)\n([\s\S]*?)(?=^## |(?![\s\S]))/gm)].map(([, name, text]) => ({
+      name,
+      text,
+    }));
     expect(sections.map(({ name }) => name).sort()).toEqual(alerts.map(({ alert }) => alert).sort());
     for (const { name, text } of sections) {
-      for (const part of ['**Means**', '**Look**', '**Do**']) expect({ name, has: text?.includes(part) && part }).toEqual({ name, has: part });
+      for (const part of ['**Means**', '**Look**', '**Do**'])
+        expect({ name, has: text?.includes(part) && part }).toEqual({ name, has: part });
     }
   });
 
@@ -125,7 +152,10 @@ describe('each alert', () => {
 
 describe('promtool', () => {
   test('takes the rules', async () => {
-    expect(await runCommand(promtool, ['check', 'rules', RULES])).toMatchObject({ code: 0, stdout: expect.stringContaining('SUCCESS') });
+    expect(await runCommand(promtool, ['check', 'rules', RULES])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('SUCCESS'),
+    });
   });
 
   test('finds that they fire when they should, and only then', async () => {
@@ -135,8 +165,12 @@ describe('promtool', () => {
   });
 
   test('takes the queries of the dashboards', async () => {
-    const taken = (await queriesOfDashboards()).map(({ expr }) => expr.replaceAll('$__rate_interval', '5m').replaceAll('$instance', '.*'));
-    const file = JSON.stringify({ groups: [{ name: 'dashboards', rules: taken.map((expr, index) => ({ record: `d:${index}`, expr })) }] });
+    const taken = (await queriesOfDashboards()).map(({ expr }) =>
+      expr.replaceAll('$__rate_interval', '5m').replaceAll('$instance', '.*'),
+    );
+    const file = JSON.stringify({
+      groups: [{ name: 'dashboards', rules: taken.map((expr, index) => ({ record: `d:${index}`, expr })) }],
+    });
     const folder = await mkdtemp(join(tmpdir(), 'troupe-rules-'));
     try {
       await writeFile(join(folder, 'rules.json'), file);
@@ -156,11 +190,16 @@ test('the autoscaler asks for what the adapter gives', async () => {
 });
 
 test('dashboards and the rule of the operator are those that their sources make', async () => {
-  expect(await runCommand(process.execPath, ['scripts/generate-monitoring.mjs', '--check'])).toMatchObject({ code: 0, stderr: '' });
+  expect(await runCommand(process.execPath, ['scripts/generate-monitoring.mjs', '--check'])).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
 });
 
 function queryOfRule({ alert, record, expr, annotations = {} }: Rule): Query {
-  const told = Object.values(annotations).flatMap((text) => [...text.matchAll(/\$labels\.(\w+)/g)].map(([, label]) => label as string));
+  const told = Object.values(annotations).flatMap((text) =>
+    [...text.matchAll(/\$labels\.(\w+)/g)].map(([, label]) => label as string),
+  );
   return { where: alert ?? record ?? '', expr, told };
 }
 
@@ -176,7 +215,11 @@ async function queriesOfDashboards(): Promise<Query[]> {
     const { panels, templating } = JSON.parse(await readFile(join(folder, file), 'utf8'));
     for (const { title, targets = [] } of panels as Panel[]) {
       for (const { expr, legendFormat } of targets) {
-        found.push({ where: `${file}, ${title}`, expr, told: [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label as string) });
+        found.push({
+          where: `${file}, ${title}`,
+          expr,
+          told: [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label]) => label as string),
+        });
       }
     }
     for (const { definition } of templating.list) {
@@ -200,6 +243,10 @@ async function adapterRules(): Promise<AdapterRule[]> {
 async function queriesOfAdapter(): Promise<Query[]> {
   return (await adapterRules()).flatMap(({ seriesQuery, metricsQuery }) => [
     { where: 'the series of the adapter', expr: seriesQuery, told: [] },
-    { where: 'the query of the adapter', expr: metricsQuery.replace('<<.GroupBy>>', 'pod').replaceAll('<<.LabelMatchers>>', 'pod="p"'), told: ['pod'] },
+    {
+      where: 'the query of the adapter',
+      expr: metricsQuery.replace('<<.GroupBy>>', 'pod').replaceAll('<<.LabelMatchers>>', 'pod="p"'),
+      told: ['pod'],
+    },
   ]);
 }

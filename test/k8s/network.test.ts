@@ -59,12 +59,17 @@ describe('the network policies', () => {
 
   test('open the way to a collector, for all but etcd, where one is named', async () => {
     const manifests = await chart({ values: ['values-prod.yaml'] });
-    const reach = Object.entries(placesOf(manifests)).map(([role, place]) => [role, passes(manifests, place, OUTSIDE.prometheus as Place, 4317)]);
+    const reach = Object.entries(placesOf(manifests)).map(([role, place]) => [
+      role,
+      passes(manifests, place, OUTSIDE.prometheus as Place, 4317),
+    ]);
     expect(Object.fromEntries(reach)).toEqual({ registry: true, node: true, gateway: true, etcd: false });
   });
 
   test('close the gateway to all but those who are named, and the other roles', async () => {
-    const manifests = await chart({ set: ['networkPolicy.gatewayPeers[0].namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name=elsewhere'] });
+    const manifests = await chart({
+      set: ['networkPolicy.gatewayPeers[0].namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name=elsewhere'],
+    });
     const { gateway, node } = placesOf(manifests);
     expect(passes(manifests, OUTSIDE.stranger as Place, gateway as Place, 8080)).toBe(true);
     expect(passes(manifests, OUTSIDE.prometheus as Place, gateway as Place, 8080)).toBe(false);
@@ -74,7 +79,10 @@ describe('the network policies', () => {
   test('let agents out where they are told to', async () => {
     const set = ['networkPolicy.nodeEgress[0].ports[0].port=443'];
     const manifests = await chart({ set });
-    const reach = Object.entries(placesOf(manifests)).map(([role, place]) => [role, passes(manifests, place, OUTSIDE.stranger as Place, 443)]);
+    const reach = Object.entries(placesOf(manifests)).map(([role, place]) => [
+      role,
+      passes(manifests, place, OUTSIDE.stranger as Place, 443),
+    ]);
     expect(Object.fromEntries(reach)).toEqual({ registry: false, node: true, gateway: false, etcd: false });
   });
 
@@ -89,7 +97,9 @@ describe('the network policies', () => {
 
 /** Of the pods of each role. */
 function placesOf(manifests: readonly Manifest[]): Record<string, Place> {
-  const places = podsOf(manifests).map(({ labels }) => [labels['app.kubernetes.io/component'] as string, { labels, namespace: 'troupe' }] as const);
+  const places = podsOf(manifests).map(
+    ({ labels }) => [labels['app.kubernetes.io/component'] as string, { labels, namespace: 'troupe' }] as const,
+  );
   return Object.fromEntries(places.filter(([role]) => role !== 'test'));
 }
 
@@ -107,7 +117,8 @@ function passes(manifests: readonly Manifest[], from: Place, to: Place, port: nu
       const ports = rule.ports;
       const who = rule[peers];
       return (
-        (ports === undefined || ports.some((each) => each.port === port)) && (who === undefined || who.some((peer) => includes(peer, other)))
+        (ports === undefined || ports.some((each) => each.port === port)) &&
+        (who === undefined || who.some((peer) => includes(peer, other)))
       );
     });
   return (
@@ -134,7 +145,10 @@ interface Selector {
 
 function includes({ podSelector, namespaceSelector, ...others }: Peer, { labels, namespace }: Place): boolean {
   if (Object.keys(others).length > 0) return false;
-  const here = namespaceSelector === undefined ? namespace === 'troupe' : matches(namespaceSelector, { 'kubernetes.io/metadata.name': namespace });
+  const here =
+    namespaceSelector === undefined
+      ? namespace === 'troupe'
+      : matches(namespaceSelector, { 'kubernetes.io/metadata.name': namespace });
   return here && (podSelector === undefined || matches(podSelector, labels));
 }
 

@@ -28,7 +28,9 @@ export function readsOf(expression: string): Reads {
       index = end;
     } else if (tokens[index + 1] === '{') {
       const end = tokens.indexOf('}', index);
-      const labels = tokens.slice(index + 2, end).filter((each, at, all) => /^[A-Za-z_]/.test(each) && /^[=!]/.test(all[at + 1] ?? ''));
+      const labels = tokens
+        .slice(index + 2, end)
+        .filter((each, at, all) => /^[A-Za-z_]/.test(each) && /^[=!]/.test(all[at + 1] ?? ''));
       selections.push({ metric: token, labels });
       index = end;
     } else if (tokens[index + 1] !== '(' && !GROUPING.has(tokens[index + 1] ?? '')) {

@@ -26,7 +26,8 @@ describe('everything that is rendered', () => {
 });
 
 describe('the checks themselves', () => {
-  const pod = (field: string) => `apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers: [{name: c, image: i}]\n  ${field}\n`;
+  const pod = (field: string) =>
+    `apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers: [{name: c, image: i}]\n  ${field}\n`;
 
   test.each(KUBERNETES_VERSIONS)('refuse a field that Kubernetes %s does not know, and a wrong type', async (version) => {
     expect((await validate([pod('hostname: p')], version)).code).toBe(0);
@@ -116,11 +117,11 @@ const OPERATORS: Readonly<Record<string, z.ZodType<unknown>>> = {
     'gateway.networking.k8s.io/v1',
     'GRPCRoute',
     z.strictObject({
-      parentRefs: z.array(z.strictObject({ name: z.string(), namespace: z.string().optional(), sectionName: z.string().optional() })),
-      hostnames: z.array(z.string()).optional(),
-      rules: z.array(
-        z.strictObject({ backendRefs: z.array(z.strictObject({ name: z.string(), port: z.number().int() })) }),
+      parentRefs: z.array(
+        z.strictObject({ name: z.string(), namespace: z.string().optional(), sectionName: z.string().optional() }),
       ),
+      hostnames: z.array(z.string()).optional(),
+      rules: z.array(z.strictObject({ backendRefs: z.array(z.strictObject({ name: z.string(), port: z.number().int() })) })),
     }),
   ),
 };

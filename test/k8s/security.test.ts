@@ -66,7 +66,8 @@ describe.each(Object.entries(RENDERINGS))('each pod of %s', (_, render) => {
   test('has its secrets by reference only', async () => {
     for (const { name, container } of await containers()) {
       for (const { name: variable, value } of container.env ?? []) {
-        if (/PASSWORD|TOKEN|SECRET|_USER$/.test(variable)) expect({ name, variable, value }).toEqual({ name, variable, value: undefined });
+        if (/PASSWORD|TOKEN|SECRET|_USER$/.test(variable))
+          expect({ name, variable, value }).toEqual({ name, variable, value: undefined });
       }
     }
     expect(parseManifests(await render()).filter(({ kind }) => kind === 'Secret')).toEqual([]);
@@ -75,7 +76,10 @@ describe.each(Object.entries(RENDERINGS))('each pod of %s', (_, render) => {
 
 test('the base has the resources of each role', async () => {
   const resources = Object.fromEntries(
-    podsOf(parseManifests(await (RENDERINGS['kustomize base'] as () => Promise<string>)())).map(({ name, spec }) => [name, spec.containers[0].resources]),
+    podsOf(parseManifests(await (RENDERINGS['kustomize base'] as () => Promise<string>)())).map(({ name, spec }) => [
+      name,
+      spec.containers[0].resources,
+    ]),
   );
   expect(resources).toMatchObject({
     'Deployment/troupe-registry': { requests: { cpu: '250m', memory: '256Mi' }, limits: { cpu: '500m', memory: '512Mi' } },

@@ -42,7 +42,12 @@ describe('what the manifests tell the program exists in it', () => {
   });
 
   test('and what does not exist is found', async () => {
-    expect(await unknownSettings({ args: ['registry', '--port', '1', '--prot=2', '-x'], env: ['TROUPE_PORT', 'TROUPE_DATA_DIR', 'HOME'] })).toEqual([
+    expect(
+      await unknownSettings({
+        args: ['registry', '--port', '1', '--prot=2', '-x'],
+        env: ['TROUPE_PORT', 'TROUPE_DATA_DIR', 'HOME'],
+      }),
+    ).toEqual([
       'troupe registry has no flag --prot',
       'troupe registry has no flag -x',
       'troupe registry does not read TROUPE_DATA_DIR',
@@ -88,7 +93,10 @@ describe('how long a pod may take to end', () => {
 /** One member of each, with addresses of this machine in the place of the cluster's. */
 describe('the processes of the chart, as their manifests tell them to run', () => {
   test('make a cluster whose probes answer, and the chart test passes', async () => {
-    const manifests = await chart({ values: ['values-dev.yaml'], set: ['nodes.deploy={greeter}', 'nodes.agents={./examples/agents/hello.mjs}'] });
+    const manifests = await chart({
+      values: ['values-dev.yaml'],
+      set: ['nodes.deploy={greeter}', 'nodes.agents={./examples/agents/hello.mjs}'],
+    });
     const folder = await mkdtemp(join(tmpdir(), 'troupe-k8s-'));
     cleanUp(() => rm(folder, { recursive: true, force: true }));
     const ports = await freePorts(9);
@@ -121,19 +129,29 @@ describe('the processes of the chart, as their manifests tell them to run', () =
     const seeded = await runCommand(process.execPath, script.map(here), { env: environment(initContainers[0], 'troupe-node-0') });
     expect(seeded).toMatchObject({ code: 0, stderr: '' });
 
-    const start = (container: Container, pod: string, [port, ops]: readonly [string | undefined, string | undefined]): TestProcess =>
+    const start = (
+      container: Container,
+      pod: string,
+      [port, ops]: readonly [string | undefined, string | undefined],
+    ): TestProcess =>
       startTroupe(container.args ?? [], { env: { ...environment(container, pod), TROUPE_PORT: port, TROUPE_OPS_PORT: ops } });
-    const probe = async (ops: string | undefined, path: string) => (await fetch(`http://127.0.0.1:${ops}${path}`, { headers: { connection: 'close' } })).status;
+    const probe = async (ops: string | undefined, path: string) =>
+      (await fetch(`http://127.0.0.1:${ops}${path}`, { headers: { connection: 'close' } })).status;
 
     const nodeProcess = start(containers[0], 'troupe-node-0', [node, nodeOps]);
     // Alive, so that it is not restarted, and not ready, since there is no registry yet.
     await eventually(async () => expect(await probe(nodeOps, containers[0].livenessProbe.httpGet.path)).toBe(200));
     expect(await probe(nodeOps, '/ready')).toBe(503);
     const gatewayProcess = start(specOf('Deployment', 'troupe-gateway').containers[0], 'troupe-gateway-1', [gateway, gatewayOps]);
-    await eventually(async () => expect(await probe(etcdMetrics, '/health')).toBe(200), { timeoutMs: 20_000 }).catch((error: unknown) => {
-      throw new Error(`etcd did not start: ${etcdProcess.stderr}`, { cause: error });
-    });
-    const registryProcess = start(specOf('Deployment', 'troupe-registry').containers[0], 'troupe-registry-1', [registry, registryOps]);
+    await eventually(async () => expect(await probe(etcdMetrics, '/health')).toBe(200), { timeoutMs: 20_000 }).catch(
+      (error: unknown) => {
+        throw new Error(`etcd did not start: ${etcdProcess.stderr}`, { cause: error });
+      },
+    );
+    const registryProcess = start(specOf('Deployment', 'troupe-registry').containers[0], 'troupe-registry-1', [
+      registry,
+      registryOps,
+    ]);
     await Promise.all([registryProcess, nodeProcess, gatewayProcess].map((each) => each.ready()));
     for (const ops of [registryOps, nodeOps, gatewayOps]) {
       expect(await probe(ops, '/ready')).toBe(200);
@@ -141,7 +159,10 @@ describe('the processes of the chart, as their manifests tell them to run', () =
     }
 
     const chartTest = find(manifests, 'Pod', 'troupe-test').spec.containers[0];
-    expect(await runTroupe(chartTest.args.map(here))).toMatchObject({ code: 0, stdout: expect.stringContaining('troupe-node-0') });
+    expect(await runTroupe(chartTest.args.map(here))).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('troupe-node-0'),
+    });
     // The agent that the init container left a manifest for.
     const run = await runTroupe(['run', 'greeting', '--text', 'Ada', '--address', `127.0.0.1:${gateway}`]);
     expect(run).toMatchObject({ code: 0, stdout: expect.stringContaining('"from":"greeter-troupe-node-0"') });

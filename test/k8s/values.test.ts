@@ -63,7 +63,9 @@ test('the version is that of the package, in the chart and in the kustomization'
   for (const { kind, metadata } of await kustomization('overlays/prod')) {
     if (kind !== 'Namespace') expect(metadata.labels?.['app.kubernetes.io/version']).toBe(version);
   }
-  const images = podsOf(await kustomization('base')).flatMap(({ spec }) => spec.containers.map(({ image }: { image: string }) => image));
+  const images = podsOf(await kustomization('base')).flatMap(({ spec }) =>
+    spec.containers.map(({ image }: { image: string }) => image),
+  );
   expect(new Set(images)).toEqual(new Set([`ghcr.io/troupe-dev/troupe:${version}`, expect.stringContaining('/etcd:')]));
 });
 
@@ -84,7 +86,14 @@ test('the name of a release is part of every name', async () => {
 
 test('the kustomizations are those that the docs name', async () => {
   const docs = await readFile(join(ROOT, 'docs', 'deploy-kubernetes.md'), 'utf8');
-  for (const folder of ['overlays/dev', 'overlays/prod', 'overlays/external-etcd', 'components/tasks-in-flight', 'components/monitoring', 'components/otlp']) {
+  for (const folder of [
+    'overlays/dev',
+    'overlays/prod',
+    'overlays/external-etcd',
+    'components/tasks-in-flight',
+    'components/monitoring',
+    'components/otlp',
+  ]) {
     expect(docs).toContain(`k8s/${folder}`);
     await readFile(join(K8S, folder, 'kustomization.yaml'), 'utf8');
   }
@@ -93,7 +102,9 @@ test('the kustomizations are those that the docs name', async () => {
 /** Maps that hold whatever their user puts there are values themselves. */
 function pathsOfValues(value: unknown, path = ''): string[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || isOpen(path)) return [path];
-  return Object.entries(value).flatMap(([key, inner]) => pathsOfValues(inner, path === '' ? key : `${path}.${key}`)).sort();
+  return Object.entries(value)
+    .flatMap(([key, inner]) => pathsOfValues(inner, path === '' ? key : `${path}.${key}`))
+    .sort();
 }
 
 interface Schema {
@@ -104,7 +115,9 @@ interface Schema {
 function pathsOfSchema(schema: Schema, root: { readonly $defs: Record<string, Schema> }, path = ''): string[] {
   const { properties } = schema.$ref === undefined ? schema : (root.$defs[schema.$ref.slice('#/$defs/'.length)] ?? {});
   if (properties === undefined || isOpen(path)) return [path];
-  return Object.entries(properties).flatMap(([key, inner]) => pathsOfSchema(inner, root, path === '' ? key : `${path}.${key}`)).sort();
+  return Object.entries(properties)
+    .flatMap(([key, inner]) => pathsOfSchema(inner, root, path === '' ? key : `${path}.${key}`))
+    .sort();
 }
 
 function isOpen(path: string): boolean {
