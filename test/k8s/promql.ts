@@ -16,11 +16,11 @@ const TOKEN = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\[[^\]]*\]|[A-Za-z_:][A-Za-z0
 
 /** What a PromQL expression reads; also one with Grafana's variables in strings and ranges. Not a parser: whether it is right is up to promtool. */
 export function readsOf(expression: string): Reads {
-  const tokens = expression.match(TOKEN) ?? [];
+  const tokens: readonly string[] = expression.match(TOKEN) ?? [];
   const selections: Selection[] = [];
   const groupings: string[] = [];
   for (let index = 0; index < tokens.length; index += 1) {
-    const token = tokens[index] as string;
+    const token = tokens[index] ?? '';
     if (!/^[A-Za-z_:]/.test(token) || WORDS.has(token)) continue;
     if (GROUPING.has(token)) {
       const end = tokens.indexOf(')', index);

@@ -7,18 +7,23 @@ import { type Ran, runCommand } from '../support/run-command.js';
 import { KUBERNETES_VERSIONS, parseManifests, RENDERINGS, runHelm, tools } from './manifests.js';
 
 describe('everything that is rendered', () => {
-  test.each(KUBERNETES_VERSIONS)('is what Kubernetes %s takes, with no field that it does not know', async (version) => {
-    const texts = await Promise.all(Object.values(RENDERINGS).map((render) => render()));
-    const { code, stdout, stderr } = await validate(texts, version);
-    const said = `${stdout}${stderr}`;
-    expect(said).not.toMatch(/^ERROR/m);
-    expect(code).toBe(0);
-    // What it has no schema for is checked below, and nothing else.
-    const withoutSchema = [...said.matchAll(/Couldn't find schema for kind (\w+)/g)].map(([, kind]) => kind as string);
-    expect(Object.keys(OPERATORS)).toEqual(expect.arrayContaining(withoutSchema));
-    const passed = said.match(/ passed for resource /g)?.length ?? 0;
-    expect(passed + withoutSchema.length).toBe(texts.flatMap(parseManifests).length);
-  });
+  test.each(KUBERNETES_VERSIONS)(
+    'is what Kubernetes %s takes, with no field that it does not know',
+    async (version) => {
+      const texts: string[] = [];
+      for (const render of Object.values(RENDERINGS)) texts.push(await render());
+      const { code, stdout, stderr } = await validate(texts, version);
+      const said = `${stdout}${stderr}`;
+      expect(said).not.toMatch(/^ERROR/m);
+      expect(code).toBe(0);
+      // What it has no schema for is checked below, and nothing else.
+      const withoutSchema = [...said.matchAll(/Couldn't find schema for kind (\w+)/g)].map(([, kind]) => kind as string);
+      expect(Object.keys(OPERATORS)).toEqual(expect.arrayContaining(withoutSchema));
+      const passed = said.match(/ passed for resource /g)?.length ?? 0;
+      expect(passed + withoutSchema.length).toBe(texts.flatMap(parseManifests).length);
+    },
+    180_000,
+  );
 
   test.each(Object.entries(RENDERINGS))('holds objects of operators as those define them: %s', async (_, render) => {
     for (const manifest of parseManifests(await render())) OPERATORS[manifest.kind]?.parse(manifest);
@@ -62,7 +67,7 @@ async function validate(texts: readonly string[], version: string): Promise<Ran>
   try {
     const files = texts.map((_, index) => join(folder, `${index}.yaml`));
     await Promise.all(files.map((file, index) => writeFile(file, texts[index] as string)));
-    return await runCommand(tools.validate, ['--strict', '--kubernetes-version', version, ...files]);
+    return await runCommand(tools.validate, ['--strict', '--kubernetes-version', version, ...files], { timeoutMs: 120_000 });
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { ROOT } from '../support/processes.js';
-import { CHART, chartText, K8S, kustomization, podsOf, runHelm } from './manifests.js';
+import { CHART, chartText, K8S, kustomization, parseManifests, podsOf, runHelm } from './manifests.js';
 
 describe('a value that cannot be is refused, by its name and with what is allowed', () => {
   test.each([
@@ -13,7 +13,7 @@ describe('a value that cannot be is refused, by its name and with what is allowe
     ['image.digest=latest', "'/image/digest': 'latest' does not match pattern"],
     ['logLevel=loud', "'/logLevel': value must be one of 'debug', 'info', 'warn', 'error', 'silent'"],
     ['leaseTtlSeconds=1', "'/leaseTtlSeconds': minimum: got 1, want 2"],
-    ['nodes.drainGraceSeconds=1.5', "'/nodes/drainGraceSeconds': got number, want integer"],
+    ['nodes.drainGraceSeconds=1.5', "'/nodes/drainGraceSeconds': got string, want integer"],
     ['nodes.autoscaling.enabled=yes-please', "'/nodes/autoscaling/enabled': got string, want boolean"],
     ['nodes.agents=hello.mjs', "'/nodes/agents': got string, want array"],
     ['nodes.resources.limits.memory=lots', "'/nodes/resources/limits/memory': 'lots' does not match pattern"],
@@ -81,7 +81,7 @@ test('the name of a release is part of every name', async () => {
   const text = await chartText({ name: 'blue' });
   expect(text).toContain('http://blue-troupe-etcd-0.blue-troupe-etcd:2379');
   expect(text).toContain('value: blue-troupe-registry:8000');
-  expect(text).not.toMatch(/name: troupe-/);
+  for (const { metadata } of parseManifests(text)) expect(metadata.name).toMatch(/^blue-troupe(-|$)/);
 });
 
 test('the kustomizations are those that the docs name', async () => {

@@ -145,6 +145,15 @@ securityContext:
       fieldPath: status.podIP
 - name: TROUPE_LEASE_TTL
   value: {{ .Values.leaseTtlSeconds | quote }}
+{{- if .Values.zone.fromPodLabel }}
+- name: TROUPE_ZONE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.labels['topology.kubernetes.io/zone']
+{{- else if .Values.zone.name }}
+- name: TROUPE_ZONE
+  value: {{ .Values.zone.name }}
+{{- end }}
 {{- end -}}
 
 {{/*
