@@ -56,6 +56,25 @@ describe('what the manifests tell the program exists in it', () => {
     await expect(unknownSettings({ args: ['regstry'], env: [] })).rejects.toThrow('there is no command "troupe regstry"');
   });
 
+  test('and the program takes each value, as that of the variable', async () => {
+    const cases = new Set<string>();
+    for (const render of Object.values(RENDERINGS)) {
+      for (const { name, env = [] } of troupeContainers(parseManifests(await render()))) {
+        const settings = env.filter((variable) => variable.name.startsWith('TROUPE_'));
+        if (settings.length > 0)
+          cases.add(JSON.stringify([name, settings.map((each) => [each.name, each.value ?? valueFrom(each)])]));
+      }
+    }
+    // Each role at least as in the base, dev, prod and with an etcd elsewhere.
+    expect(cases.size).toBeGreaterThan(8);
+    for (const each of cases) {
+      const [role, settings] = JSON.parse(each) as [string, [string, string][]];
+      const { code, stdout, stderr } = await runTroupe(['config', 'explain', role], { env: Object.fromEntries(settings) });
+      expect({ each, code, stderr }).toEqual({ each, code: 0, stderr: '' });
+      for (const [name] of settings) expect(stdout).toMatch(new RegExp(`env ${name}\\b`));
+    }
+  }, 120_000);
+
   test('no variable is set twice', async () => {
     for (const render of Object.values(RENDERINGS)) {
       for (const { env = [] } of troupeContainers(parseManifests(await render()))) {
@@ -158,6 +177,22 @@ describe('the processes of the chart, as their manifests tell them to run', () =
       expect(await probe(ops, '/metrics')).toBe(200);
     }
 
+    // What the autoscaler and the alerts go by is there before anything has happened.
+    for (const [ops, metrics] of [
+      [
+        nodeOps,
+        ['troupe_node_tasks_in_flight', 'troupe_node_tasks_queued', 'troupe_mailbox_messages', 'troupe_lease_age_seconds'],
+      ],
+      [
+        gatewayOps,
+        ['troupe_lease_ttl_seconds', 'troupe_view_age_seconds', 'troupe_link_queued_bytes', 'troupe_event_loop_delay_seconds'],
+      ],
+      [registryOps, ['troupe_registry_leading', 'troupe_registry_mirror_age_seconds', 'process_start_time_seconds']],
+    ] as const) {
+      const text = await (await fetch(`http://127.0.0.1:${ops}/metrics`, { headers: { connection: 'close' } })).text();
+      for (const metric of metrics) expect(text).toMatch(new RegExp(`^${metric}(\\{.*\\})? \\S+`, 'm'));
+    }
+
     const chartTest = find(manifests, 'Pod', 'troupe-test').spec.containers[0];
     expect(await runTroupe(chartTest.args.map(here))).toMatchObject({
       code: 0,
@@ -168,3 +203,16 @@ describe('the processes of the chart, as their manifests tell them to run', () =
     expect(run).toMatchObject({ code: 0, stdout: expect.stringContaining('"from":"greeter-troupe-node-0"') });
   }, 60_000);
 });
+
+/** What stands for what only a cluster knows. */
+function valueFrom({ name, valueFrom }: Variable): string {
+  const path = valueFrom?.fieldRef?.fieldPath;
+  if (path === undefined) return name.toLowerCase();
+  const value = {
+    'metadata.name': 'troupe-0',
+    'status.podIP': '10.0.0.1',
+    "metadata.labels['topology.kubernetes.io/zone']": 'eu-1a',
+  }[path];
+  if (value === undefined) throw new Error(`no value for ${path}`);
+  return value;
+}

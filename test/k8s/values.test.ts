@@ -1,9 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { ROOT } from '../support/processes.js';
-import { CHART, chartText, K8S, kustomization, parseManifests, podsOf, runHelm } from './manifests.js';
+import { runCommand } from '../support/run-command.js';
+import { CHART, chart, chartText, find, K8S, kustomization, parseManifests, podsOf, runHelm, tools } from './manifests.js';
 
 describe('a value that cannot be is refused, by its name and with what is allowed', () => {
   test.each([
@@ -98,6 +100,57 @@ test('the kustomizations are those that the docs name', async () => {
     await readFile(join(K8S, folder, 'kustomization.yaml'), 'utf8');
   }
 });
+
+test('the chart as a package has its rules and dashboards in it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'troupe-chart-'));
+  try {
+    expect(await runCommand(tools.helm, ['package', CHART, '--destination', folder])).toMatchObject({ code: 0 });
+    const [archive = ''] = await readdir(folder);
+    const { stdout } = await runCommand(tools.helm, [
+      'template',
+      'troupe',
+      join(folder, archive),
+      '-n',
+      'troupe',
+      '--kube-version',
+      '1.34.0',
+      '--set',
+      MONITORED,
+    ]);
+    const packed = parseManifests(stdout);
+    const unpacked = await chart({ set: [MONITORED] });
+    for (const [kind, name] of [
+      ['PrometheusRule', 'troupe'],
+      ['ConfigMap', 'troupe-dashboards'],
+    ] as const) {
+      expect(find(packed, kind, name)).toEqual(find(unpacked, kind, name));
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('the overlay that the docs show can be built', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'troupe-overlay-'));
+  try {
+    const docs = await readFile(join(ROOT, 'docs', 'deploy-kubernetes.md'), 'utf8');
+    const [, overlay = ''] = /```yaml\n(apiVersion: kustomize[\s\S]*?)```/.exec(docs) ?? [];
+    await cp(K8S, folder, { recursive: true });
+    await mkdir(join(folder, 'overlays', 'own'));
+    await writeFile(join(folder, 'overlays', 'own', 'kustomization.yaml'), overlay);
+    const [command = '', ...args] = tools.kustomize;
+    const { stdout, stderr } = await runCommand(command, [...args, join(folder, 'overlays', 'own')]);
+    expect(stderr).toBe('');
+    const images = podsOf(parseManifests(stdout)).flatMap(({ spec }) =>
+      spec.containers.map(({ image }: { image: string }) => image),
+    );
+    expect(images.filter((image) => image === 'REPOSITORY/troupe:0.1.0')).toHaveLength(3);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+const MONITORED = 'monitoring.prometheusRule=true,monitoring.dashboards=true';
 
 /** Maps that hold whatever their user puts there are values themselves. */
 function pathsOfValues(value: unknown, path = ''): string[] {
