@@ -157,10 +157,14 @@ describe('the processes of the chart, as their manifests tell them to run', () =
     const probe = async (ops: string | undefined, path: string) =>
       (await fetch(`http://127.0.0.1:${ops}${path}`, { headers: { connection: 'close' } })).status;
 
+    const health = async (port: string | undefined) =>
+      (await runTroupe(['call', 'grpc.health.v1.Health/Check', '--address', `127.0.0.1:${port}`])).stdout;
+
     const nodeProcess = start(containers[0], 'troupe-node-0', [node, nodeOps]);
     // Alive, so that it is not restarted, and not ready, since there is no registry yet.
     await eventually(async () => expect(await probe(nodeOps, containers[0].livenessProbe.httpGet.path)).toBe(200));
     expect(await probe(nodeOps, '/ready')).toBe(503);
+    expect(await health(node)).toContain('NOT_SERVING');
     const gatewayProcess = start(specOf('Deployment', 'troupe-gateway').containers[0], 'troupe-gateway-1', [gateway, gatewayOps]);
     await eventually(async () => expect(await probe(etcdMetrics, '/health')).toBe(200), { timeoutMs: 20_000 }).catch(
       (error: unknown) => {
@@ -172,6 +176,7 @@ describe('the processes of the chart, as their manifests tell them to run', () =
       registryOps,
     ]);
     await Promise.all([registryProcess, nodeProcess, gatewayProcess].map((each) => each.ready()));
+    for (const port of [registry, node, gateway]) expect(await health(port)).toMatch(/"SERVING"/);
     for (const ops of [registryOps, nodeOps, gatewayOps]) {
       expect(await probe(ops, '/ready')).toBe(200);
       expect(await probe(ops, '/metrics')).toBe(200);
@@ -201,6 +206,12 @@ describe('the processes of the chart, as their manifests tell them to run', () =
     // The agent that the init container left a manifest for.
     const run = await runTroupe(['run', 'greeting', '--text', 'Ada', '--address', `127.0.0.1:${gateway}`]);
     expect(run).toMatchObject({ code: 0, stdout: expect.stringContaining('"from":"greeter-troupe-node-0"') });
+
+    const stoppedAt = performance.now();
+    expect(await nodeProcess.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect(performance.now() - stoppedAt).toBeLessThan(
+      specOf('StatefulSet', 'troupe-node').terminationGracePeriodSeconds * 1_000,
+    );
   }, 60_000);
 });
 
