@@ -154,8 +154,12 @@ describe('the processes of the chart, as their manifests tell them to run', () =
       [port, ops]: readonly [string | undefined, string | undefined],
     ): TestProcess =>
       startTroupe(container.args ?? [], { env: { ...environment(container, pod), TROUPE_PORT: port, TROUPE_OPS_PORT: ops } });
-    const probe = async (ops: string | undefined, path: string) =>
-      (await fetch(`http://127.0.0.1:${ops}${path}`, { headers: { connection: 'close' } })).status;
+    const get = async (ops: string | undefined, path: string) => {
+      const response = await fetch(`http://127.0.0.1:${ops}${path}`, { headers: { connection: 'close' } });
+      // Read, or the socket stays.
+      return { status: response.status, text: await response.text() };
+    };
+    const probe = async (ops: string | undefined, path: string) => (await get(ops, path)).status;
 
     const health = async (port: string | undefined) =>
       (await runTroupe(['call', 'grpc.health.v1.Health/Check', '--address', `127.0.0.1:${port}`])).stdout;
@@ -194,7 +198,7 @@ describe('the processes of the chart, as their manifests tell them to run', () =
       ],
       [registryOps, ['troupe_registry_leading', 'troupe_registry_mirror_age_seconds', 'process_start_time_seconds']],
     ] as const) {
-      const text = await (await fetch(`http://127.0.0.1:${ops}/metrics`, { headers: { connection: 'close' } })).text();
+      const { text } = await get(ops, '/metrics');
       for (const metric of metrics) expect(text).toMatch(new RegExp(`^${metric}(\\{.*\\})? \\S+`, 'm'));
     }
 
