@@ -5,14 +5,14 @@ JEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help check-node install build generate reference demo test k8s-check chaos lint format bench clean
+.PHONY: help check-node install build generate reference demo test conformance k8s-check chaos lint format bench package package-test release clean
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 check-node:
 	@command -v node >/dev/null || { echo 'Troupe needs Node.js 20.19 or newer, and there is no node on the PATH' >&2; exit 1; }
-	@node scripts/check-node.cjs
+	@node bin/check-node.cjs
 
 install: check-node ## installs the npm packages of package-lock.json, unless they are there
 	@node scripts/install.mjs
@@ -32,10 +32,13 @@ demo: build ## shows a cluster at work on this machine
 test: build ## runs every test; JEST_ARGS='test/unit' picks some
 	@node scripts/test.mjs $(JEST_ARGS)
 
+conformance: build ## tests the contracts with clients in Python and Go, and with grpcurl; gets them where they are not there
+	@node scripts/test.mjs test/conformance $(JEST_ARGS)
+
 k8s-check: build ## checks k8s/: chart, kustomizations, schemas, alerts, dashboards; gets helm, kustomize, promtool where there are none
 	@node scripts/install-k8s-tools.mjs >/dev/null
 	@node scripts/install-prometheus.mjs >/dev/null
-	@node scripts/test.mjs $(or $(JEST_ARGS),test/k8s)
+	@node scripts/test.mjs test/k8s $(JEST_ARGS)
 
 chaos: build ## breaks clusters under load, and shows how they took it; TROUPE_TEST_SEED repeats a run
 	@node scripts/chaos.mjs $(JEST_ARGS)
@@ -49,5 +52,14 @@ format: install ## formats the sources and fixes what can be fixed
 bench: build ## measures Troupe beside its peers
 	@node bench/run.mjs $(BENCH_ARGS)
 
+package: install ## packs what npm publishes: troupe-<version>.tgz
+	@npm pack --loglevel error
+
+package-test: package ## installs the package on Node.js 20, 22 and 24 and uses it there (needs the npm registry)
+	@node scripts/test.mjs test/package $(JEST_ARGS)
+
+release: install ## VERSION=1.2.3: sets the version, writes the descriptor of the contracts, commits, tags
+	@node scripts/release.mjs $(VERSION)
+
 clean: ## removes what was built and installed
-	@rm -rf dist .tools coverage node_modules
+	@rm -rf dist .tools coverage node_modules test/conformance/go/gen troupe-*.tgz
