@@ -6,11 +6,11 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 IMAGE_ARGS ?=
 
-.PHONY: help check-node install build generate reference demo test conformance chaos image image-test lint format bench
-.PHONY: package package-test release clean
+.PHONY: help check-node install build generate reference demo test conformance k8s-check chaos image image-test lint
+.PHONY: format bench package package-test release clean
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 check-node:
 	@command -v node >/dev/null || { echo 'Troupe needs Node.js 20.19 or newer, and there is no node on the PATH' >&2; exit 1; }
@@ -36,6 +36,11 @@ test: build ## runs every test; JEST_ARGS='test/unit' picks some
 
 conformance: build ## tests the contracts with clients in Python and Go, and with grpcurl; gets them where they are not there
 	@node scripts/test.mjs test/conformance $(JEST_ARGS)
+
+k8s-check: build ## checks k8s/: chart, kustomizations, schemas, alerts, dashboards; gets helm, kustomize, promtool where there are none
+	@node scripts/install-k8s-tools.mjs >/dev/null
+	@node scripts/install-prometheus.mjs >/dev/null
+	@node scripts/test.mjs test/k8s $(JEST_ARGS)
 
 chaos: build ## breaks clusters under load, and shows how they took it; TROUPE_TEST_SEED repeats a run
 	@node scripts/chaos.mjs $(JEST_ARGS)

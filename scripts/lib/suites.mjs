@@ -7,7 +7,7 @@ export const EXTRA_SUITES = {
   conformance: ['etcd', 'grpcurl', 'python', 'go'],
   docs: ['etcd', 'grpcurl', 'python'],
   image: ['etcd'],
-  k8s: [],
+  k8s: ['etcd'],
   observability: [],
   package: [],
 };
