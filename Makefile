@@ -37,9 +37,7 @@ test: build ## runs every test; JEST_ARGS='test/unit' picks some
 conformance: build ## tests the contracts with clients in Python and Go, and with grpcurl; gets them where they are not there
 	@node scripts/test.mjs test/conformance $(JEST_ARGS)
 
-k8s-check: build ## checks k8s/: chart, kustomizations, schemas, alerts, dashboards; gets helm, kustomize, promtool where there are none
-	@node scripts/install-k8s-tools.mjs >/dev/null
-	@node scripts/install-prometheus.mjs >/dev/null
+k8s-check: build ## checks k8s/ and has Prometheus scrape a cluster; gets helm, kustomize and Prometheus where there are none
 	@node scripts/test.mjs test/k8s $(JEST_ARGS)
 
 chaos: build ## breaks clusters under load, and shows how they took it; TROUPE_TEST_SEED repeats a run

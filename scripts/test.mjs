@@ -1,6 +1,7 @@
 // Runs jest with an etcd: TROUPE_ETCD, or what install-etcd.mjs finds or gets. Arguments go to jest. The suites of lib/suites.mjs run only
 // where a path names them, with what else they need: a grpcurl (TROUPE_GRPCURL, install-grpcurl.mjs), what programs in Python need
-// (TROUPE_PYTHON_EXAMPLES, install-python.mjs), the programs in Go (TROUPE_GO_CLIENT, build-go-client.mjs). Nothing runs where one of them cannot be had.
+// (TROUPE_PYTHON_EXAMPLES, install-python.mjs), the programs in Go (TROUPE_GO_CLIENT, build-go-client.mjs), helm, kubectl and schemas (install-k8s-tools.mjs), Prometheus
+// (install-prometheus.mjs). Nothing runs where one of them cannot be had.
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { ROOT, tool } from './lib/paths.mjs';
@@ -13,6 +14,9 @@ const WAYS = {
   python: ['TROUPE_PYTHON_EXAMPLES', 'install-python.mjs'],
   go: ['TROUPE_GO_CLIENT', 'build-go-client.mjs'],
   grpcurl: ['TROUPE_GRPCURL', 'install-grpcurl.mjs'],
+  // Here, and not by each test file that uses them: two that install at once would spoil each other's work.
+  kubernetes: ['TROUPE_K8S_TOOLS', 'install-k8s-tools.mjs'],
+  prometheus: ['TROUPE_PROMETHEUS', 'install-prometheus.mjs'],
 };
 const brought = Object.entries(WAYS).flatMap(([what, way]) => (needs.has(what) ? [bring(...way)] : []));
 if (brought.includes(undefined)) process.exitCode = 1;

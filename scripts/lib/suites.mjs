@@ -7,8 +7,7 @@ export const EXTRA_SUITES = {
   conformance: ['etcd', 'grpcurl', 'python', 'go'],
   docs: ['etcd', 'grpcurl', 'python'],
   image: ['etcd'],
-  k8s: ['etcd'],
-  observability: [],
+  k8s: ['etcd', 'kubernetes', 'prometheus'],
   package: [],
 };
 

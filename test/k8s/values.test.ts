@@ -68,7 +68,7 @@ test('the version is that of the package, in the chart and in the kustomization'
   const images = podsOf(await kustomization('base')).flatMap(({ spec }) =>
     spec.containers.map(({ image }: { image: string }) => image),
   );
-  expect(new Set(images)).toEqual(new Set([`ghcr.io/troupe-dev/troupe:${version}`, expect.stringContaining('/etcd:')]));
+  expect(new Set(images)).toEqual(new Set([`troupe/troupe:${version}`, expect.stringContaining('/etcd:')]));
 });
 
 test('the version of etcd is one that keeps its leases', async () => {
