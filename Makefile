@@ -4,8 +4,10 @@ SHELL := /bin/sh
 JEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+IMAGE_ARGS ?=
 
-.PHONY: help check-node install build generate reference demo test conformance k8s-check chaos lint format bench package package-test release clean
+.PHONY: help check-node install build generate reference demo test conformance k8s-check chaos image image-test lint
+.PHONY: format bench package package-test release clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -42,6 +44,12 @@ k8s-check: build ## checks k8s/: chart, kustomizations, schemas, alerts, dashboa
 
 chaos: build ## breaks clusters under load, and shows how they took it; TROUPE_TEST_SEED repeats a run
 	@node scripts/chaos.mjs $(JEST_ARGS)
+
+image: check-node ## builds the image troupe/troupe with docker, podman or buildah
+	@node scripts/image.mjs $(IMAGE_ARGS)
+
+image-test: build ## builds the image with buildah, and runs its containers; needs root
+	@node scripts/image-test.mjs $(JEST_ARGS)
 
 lint: install ## checks style, layers, contracts, generated code and leftovers
 	@npm run --silent lint
