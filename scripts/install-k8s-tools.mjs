@@ -8,8 +8,9 @@
 // Kubernetes' versions. Go comes from install-go.mjs. Everything lands in .tools, which git ignores; a second run finds it there.
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { aptGet, findOnPath, firstOf, inScratch, logAs, place, run, runs } from './lib/install.mjs';
+import { findOnPath, firstOf, inScratch, logAs, place, run } from './lib/install.mjs';
 import { ROOT } from './lib/paths.mjs';
+import { pythonWithPip } from './lib/python.mjs';
 
 const HELM = '3.19.5';
 const KUSTOMIZE = '5.7.1';
@@ -97,7 +98,7 @@ function newEnough(command, version) {
 
 /** What `check` makes of the command `name` that Go builds of `module`. */
 function goInstall(name, module, flags, check) {
-  const go = goCommand();
+  const go = run(process.execPath, [join(ROOT, 'scripts', 'install-go.mjs')]).trim();
   return inScratch((scratch) => {
     log(`building ${module} with Go; this takes a minute or two`);
     const env = { ...process.env, GOBIN: scratch, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-trimpath' };
@@ -105,11 +106,6 @@ function goInstall(name, module, flags, check) {
     check(join(scratch, name));
     return check(place(join(scratch, name), ours(name)));
   });
-}
-
-function goCommand() {
-  const script = join(ROOT, 'scripts', 'install-go.mjs');
-  return existsSync(script) ? run(process.execPath, [script]).trim() : findOnPath('go');
 }
 
 function validator() {
@@ -120,15 +116,7 @@ function validator() {
   log(`installing ${VALIDATE}`);
   rmSync(environment, { recursive: true, force: true });
   mkdirSync(home, { recursive: true });
-  const python = process.env.TROUPE_PYTHON || 'python3';
-  if (!runs(python, ['-c', 'import ensurepip, venv']) && process.getuid?.() === 0 && runs('apt-get', ['--version'])) {
-    log('installing the packages python3 and python3-venv');
-    aptGet(
-      ['install', '--yes', '--no-install-recommends', 'python3', 'python3-venv'],
-      { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } },
-      log,
-    );
-  }
+  const python = pythonWithPip(log);
   run(python, ['-m', 'venv', environment]);
   run(join(environment, 'bin', 'python'), ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', VALIDATE]);
   run(command, ['--version']);

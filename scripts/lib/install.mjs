@@ -46,7 +46,7 @@ export function run(command, args, options = {}) {
   });
 }
 
-export function runs(command, args) {
+function runs(command, args) {
   try {
     run(command, args);
     return true;
@@ -86,7 +86,7 @@ export function unpackDebian(name, scratch, log) {
 }
 
 /** Runs apt-get; where that fails, once more with new lists of packages, for who may get those. */
-export function aptGet(args, options, log) {
+function aptGet(args, options, log) {
   try {
     run('apt-get', args, options);
   } catch (error) {

@@ -150,6 +150,35 @@ test('the overlay that the docs show can be built', async () => {
   }
 });
 
+test('the notes say how to see whether it works, and what is missing', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'troupe-notes-'));
+  try {
+    // Helm shows notes only where there is a cluster: here they are the value of a field.
+    await cp(CHART, folder, { recursive: true, dereference: true });
+    await cp(join(folder, 'templates', 'NOTES.txt'), join(folder, 'files', 'notes'));
+    await writeFile(join(folder, 'templates', 'notes.yaml'), 'notes: {{ tpl (.Files.Get "files/notes") . | quote }}\n');
+    const notes = async (...args: string[]) => {
+      const all = ['template', 'troupe', folder, '-n', 'ns', '--kube-version', '1.34.0', '-s', 'templates/notes.yaml', ...args];
+      const { stdout, stderr } = await runCommand(tools.helm, all);
+      return (parseManifests(stdout)[0]?.notes as string | undefined) ?? stderr;
+    };
+    const plain = await notes();
+    expect(plain).toContain('2 registries, 2 to 10 nodes, 2 gateways, etcd with 3 members.');
+    expect(plain).toContain('helm -n ns test troupe --logs');
+    expect(plain).toContain('The nodes offer no agents yet');
+    const filled = await notes(
+      '-f',
+      join(folder, 'values-external-etcd.yaml'),
+      '--set',
+      'nodes.agents={/a.mjs},nodes.autoscaling.enabled=false',
+    );
+    expect(filled).toContain('3 nodes, 2 gateways, etcd at https://etcd-0.example.com:2379, https://etcd-1');
+    expect(filled).not.toContain('no agents yet');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
 const MONITORED = 'monitoring.prometheusRule=true,monitoring.dashboards=true';
 
 /** Maps that hold whatever their user puts there are values themselves. */
