@@ -1,0 +1,2 @@
+/** The blocks of documents that the test of commands does not run: the first line of each. Why, the document says beside it. */
+export const UNRUN: Readonly<Record<string, readonly string[]>> = {};
