@@ -8,7 +8,7 @@ const LAYERS = [
   ['gen', 'core'],
   ['telemetry'],
   ['resilience', 'balancer', 'agent'],
-  ['store', 'rpc', 'runtime'],
+  ['store', 'rpc', 'runtime', 'ops'],
   ['discovery'],
   ['upstream', 'link'],
   ['registry', 'node', 'messaging', 'tasks', 'deployments', 'state', 'config', 'health', 'autoscale', 'gateway', 'client'],

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { AnyAgentDefinition } from '../agent/define-agent.js';
 import type { StrategyName } from '../balancer/strategies.js';
+import type { OpsPort } from '../ops/ops-server.js';
 import type { EtcdOptions } from '../store/etcd-connection.js';
 import type { LogLevel } from '../telemetry/logger.js';
 import type { RoutingPolicy } from '../upstream/routing-policy.js';
@@ -19,10 +20,21 @@ export const DEFAULTS = {
   strategy: 'round_robin',
   preferZone: true,
   drainGraceMs: 20_000,
+  opsPort: 9464,
+  traceRatio: 0.01,
 } as const;
 
 /** How long a role may take to end after SIGTERM, unless it was given longer to drain. */
 export const SHUTDOWN_MS = 25_000;
+
+/** What is measured and where that goes. */
+export interface TelemetryConfig {
+  readonly metrics: boolean;
+  /** Of a collector that takes OTLP over gRPC; nothing is sent when not given. */
+  readonly otlpEndpoint?: string | undefined;
+  /** The part of traces that begin in this process which is sampled, 0 to 1. */
+  readonly traceRatio: number;
+}
 
 export interface ListenConfig {
   /** Address to listen on. */
@@ -30,6 +42,9 @@ export interface ListenConfig {
   /** 0: a free one. */
   readonly port: number;
   readonly logLevel: LogLevel;
+  /** The operations port: HTTP for /health, /ready and /metrics. */
+  readonly ops: OpsPort;
+  readonly telemetry: TelemetryConfig;
 }
 
 export interface RegistryConfig extends ListenConfig {

@@ -12,12 +12,12 @@ import type { Sessions } from '../messaging/sessions.js';
 import type { LocalNodeTasks } from '../node/local-tasks.js';
 import { ReceivedTasks } from '../node/received-tasks.js';
 import { ChannelPool } from '../rpc/channels.js';
-import { Health } from '../rpc/health-service.js';
+import type { Health } from '../rpc/health-service.js';
 import { mountReflection } from '../rpc/reflection-service.js';
 import { RpcServer } from '../rpc/server.js';
 import { NodeTaskExecutor } from '../tasks/remote-executor.js';
 import { RoutedTasksDefinition, tasksService } from '../tasks/tasks-service.js';
-import { createLogger, type Logger } from '../telemetry/logger.js';
+import type { Logger } from '../telemetry/logger.js';
 import { Admission } from '../upstream/admission.js';
 import { Destinations } from '../upstream/destinations.js';
 import { HealthTable } from '../upstream/health-table.js';
@@ -27,6 +27,7 @@ import { NO_POLICY } from '../upstream/routing-policy.js';
 import { Selector } from '../upstream/selector.js';
 import type { MemberConfig } from './config.js';
 import { MemberMessaging } from './messaging.js';
+import type { Operations } from './operations.js';
 import { mountPrograms, type ProgramParts } from './programs.js';
 import { VERSION } from './version.js';
 
@@ -47,6 +48,7 @@ interface Hosting {
 /** What nodes and gateways share: a place in the cluster, a view of it, and the Tasks service on top. */
 export class Member {
   readonly logger: Logger;
+  readonly health: Health;
   readonly clock = systemClock;
   readonly random = systemRandom;
   readonly startedAtMs = systemClock.now();
@@ -55,7 +57,6 @@ export class Member {
   readonly registry: RegistrySession;
   readonly channels = new ChannelPool();
   readonly server: RpcServer;
-  readonly health = new Health();
   /** What it makes of the nodes and agents that it sends tasks to. */
   readonly routes: HealthTable;
   readonly messaging: MemberMessaging;
@@ -63,12 +64,13 @@ export class Member {
   programs: Sessions | undefined;
 
   constructor(
-    role: 'node' | 'gateway',
     private readonly config: MemberConfig,
+    readonly operations: Operations,
   ) {
-    this.logger = createLogger({ level: config.logLevel, fields: { role, id: config.id } });
+    this.logger = operations.logger;
+    this.health = operations.health;
     this.registry = new RegistrySession(config.registry);
-    this.server = new RpcServer({ logger: this.logger });
+    this.server = new RpcServer(operations);
     this.routes = new HealthTable(this);
     this.messaging = new MemberMessaging(config.id, this);
   }

@@ -1,8 +1,7 @@
 import { endpointText } from '../core/instance.js';
 import type { Runner } from '../core/run-group.js';
-import type { Health } from '../rpc/health-service.js';
-import type { Logger } from '../telemetry/logger.js';
 import { SHUTDOWN_MS } from './config.js';
+import type { Operations } from './operations.js';
 
 /** What a role prints on standard output once it serves. */
 export interface ReadyLine {
@@ -12,6 +11,8 @@ export interface ReadyLine {
   readonly pid: number;
   /** Where it serves gRPC, `host:port`. */
   readonly grpc: string;
+  /** Where its operations port is, `host:port`; not there where that is off. */
+  readonly ops?: string;
 }
 
 /** A role under way. */
@@ -33,8 +34,7 @@ export interface RoleParts {
   readonly id: string;
   readonly host: string;
   readonly port: number;
-  readonly logger: Logger;
-  readonly health: Health;
+  readonly operations: Operations;
   /** What goes on in the background until its signal aborts. */
   readonly run: Runner;
   /** Resolves when the role is ready for work. */
@@ -52,13 +52,15 @@ const AFTER_DRAIN_MS = 5_000;
 
 /** Runs the parts of a role from here to its `stop`. */
 export function serve(parts: RoleParts): RunningRole {
-  const { role, id, logger, health } = parts;
+  const { role, id, operations } = parts;
+  const { logger, health } = operations;
   const controller = new AbortController();
   const background = parts.run(controller.signal);
   const ready = parts.becomesReady.then((): ReadyLine => {
     if (!controller.signal.aborted) health.set(true);
-    logger.info('ready', { grpc: endpointText(parts) });
-    return { event: 'ready', role, id, pid: process.pid, grpc: endpointText(parts) };
+    const ops = operations.address === undefined ? {} : { ops: operations.address };
+    logger.info('ready', { grpc: endpointText(parts), ...ops });
+    return { event: 'ready', role, id, pid: process.pid, grpc: endpointText(parts), ...ops };
   });
   let stopping: Promise<void> | undefined;
   const stop = async () => {
@@ -68,6 +70,7 @@ export function serve(parts: RoleParts): RunningRole {
     controller.abort();
     await background.catch(() => undefined);
     await parts.close();
+    await operations.close();
     logger.info('stopped');
   };
   const stopOnce = () => {

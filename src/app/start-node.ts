@@ -51,6 +51,9 @@ export async function startNode({ deploy = [], policy, ...options }: StartNodeOp
     preferZone: DEFAULTS.preferZone,
     weight: 1,
     drainGraceMs: DEFAULTS.drainGraceMs,
+    // Of the program that it is in, which has its own; asked for, it opens one.
+    ops: { port: 'off', explicit: false },
+    telemetry: { metrics: true, traceRatio: DEFAULTS.traceRatio },
     ...options,
     policy: policy === undefined ? undefined : parseRoutingPolicy(policy),
   });

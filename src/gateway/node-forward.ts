@@ -102,7 +102,7 @@ export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefiniti
 function forwarded<R extends { task: Task | undefined }>(request: R, call: Call, clock: Clock) {
   const deadlineMs = effectiveDeadline(clock.now(), call.deadlineMs, request.task?.deadline?.getTime());
   const task = request.task === undefined ? undefined : { ...request.task, deadline: new Date(deadlineMs) };
-  const traceparent = call.header('traceparent');
+  const { traceparent } = call;
   const metadata = Metadata(traceparent === undefined ? {} : { traceparent });
   return [
     { ...request, task },

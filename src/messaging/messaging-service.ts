@@ -118,7 +118,7 @@ export class MessagingService {
       nowMs: clock.now(),
       callDeadlineMs: call.deadlineMs,
       from: newId('client', random),
-      traceparent: call.header('traceparent'),
+      traceparent: call.traceparent,
     };
   }
 

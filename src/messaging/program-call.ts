@@ -1,5 +1,6 @@
 import { TroupeError } from '../core/errors.js';
 import type { Call } from '../rpc/call.js';
+import { validTraceparent } from '../telemetry/trace-context.js';
 
 /** A task of an attached program, as the call that it would be if it had come by itself. */
 export class ProgramCall implements Call {
@@ -34,6 +35,10 @@ export class ProgramCall implements Call {
 
   header(name: string): string | undefined {
     return this.headers.get(name);
+  }
+
+  get traceparent(): string | undefined {
+    return validTraceparent(this.header('traceparent'));
   }
 
   /** Nobody waits any more. */

@@ -1,5 +1,7 @@
 import type { Metadata } from '@grpc/grpc-js';
 import { deadlineExceeded, TroupeError } from '../core/errors.js';
+import { validTraceparent } from '../telemetry/trace-context.js';
+import type { Hop } from '../telemetry/tracing.js';
 
 /** What a handler knows of the call that it answers. */
 export interface Call {
@@ -19,6 +21,8 @@ export interface Call {
   onCancel(callback: (error: TroupeError) => void): void;
   /** The first value of a request header; undefined when it was not sent. */
   header(name: string): string | undefined;
+  /** W3C trace context for what the call leads to: of this hop's span, or as the caller sent it; undefined where there is no valid one. */
+  readonly traceparent: string | undefined;
 }
 
 /** The part of grpc-js's server calls that is used here. */
@@ -32,6 +36,8 @@ export interface ServerCall {
 }
 
 export class GrpcCall implements Call {
+  /** The part of the trace that the call is here. */
+  hop: Hop | undefined;
   private controller: AbortController | undefined;
   private answered = false;
 
@@ -84,6 +90,11 @@ export class GrpcCall implements Call {
   header(name: string): string | undefined {
     const value = this.call.metadata.get(name)[0];
     return value === undefined ? undefined : value.toString();
+  }
+
+  get traceparent(): string | undefined {
+    if (this.hop !== undefined) return this.hop.traceparent;
+    return validTraceparent(this.header('traceparent'));
   }
 
   private cancelError(): TroupeError {

@@ -1,7 +1,9 @@
-import type * as grpc from '@grpc/grpc-js';
+import * as grpc from '@grpc/grpc-js';
 import { TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
+import { traceFields } from '../telemetry/tracing.js';
 import { type Call, GrpcCall, type ServerCall } from './call.js';
+import type { CallObserver, ObservedCall } from './call-observer.js';
 import { decodeMessage } from './decode.js';
 import { encodeMessage } from './encode.js';
 import type { MessageType, MethodDefinition } from './service.js';
@@ -17,17 +19,20 @@ export interface HandlerDeps {
   readonly isConnected: (peer: string) => boolean;
   /** Hears of each call. */
   readonly calls: { begin(): void; end(): void };
+  /** Undefined where nobody wants to know. */
+  readonly observer: CallObserver | undefined;
 }
 
 /** A handler of ours as one of grpc-js, which reads and writes bytes. */
 export function asGrpcHandler(
   method: MethodDefinition,
   handler: never,
-  { logger, isConnected, calls }: HandlerDeps,
+  { logger, isConnected, calls, observer }: HandlerDeps,
 ): grpc.UntypedHandleCall {
   const codec = { request: method.requestType as MessageType<unknown>, response: method.responseType as MessageType<unknown> };
-  const fail = (call: ServerCall, error: unknown) => {
-    if (!(error instanceof TroupeError) && !call.cancelled) logger.error('a handler failed', { method: call.getPath(), error });
+  const fail = (call: ServerCall, { traceparent }: GrpcCall, error: unknown) => {
+    if (!(error instanceof TroupeError) && !call.cancelled)
+      logger.error('a handler failed', { method: call.getPath(), error, ...traceFields(traceparent) });
     return toStatusObject(error);
   };
 
@@ -37,17 +42,25 @@ export function asGrpcHandler(
     return new GrpcCall(call, () => isConnected(peer));
   };
 
+  const surroundings = (call: ServerCall, ours: GrpcCall): Surroundings => ({
+    calls,
+    observed: observer?.begin(ours),
+    fail: (error) => fail(call, ours, error),
+  });
+
   if (method.requestStream) {
     const handle: Bidi = handler;
     const bidi: grpc.handleBidiStreamingCall<Buffer, Buffer> = (call) => {
-      pump(call, () => handle(decodeAll(call, codec.request), streamed(call)), codec.response, { fail, calls });
+      const ours = streamed(call);
+      pump(call, () => handle(decodeAll(call, codec.request), ours), codec.response, surroundings(call, ours));
     };
     return bidi as grpc.UntypedHandleCall;
   }
   if (method.responseStream) {
     const handle: ServerStream = handler;
     const serverStream: grpc.handleServerStreamingCall<Buffer, Buffer> = (call) => {
-      pump(call, () => handle(decodeMessage(codec.request, call.request), streamed(call)), codec.response, { fail, calls });
+      const ours = streamed(call);
+      pump(call, () => handle(decodeMessage(codec.request, call.request), ours), codec.response, surroundings(call, ours));
     };
     return serverStream as grpc.UntypedHandleCall;
   }
@@ -55,16 +68,20 @@ export function asGrpcHandler(
   const unary: grpc.handleUnaryCall<Buffer, Buffer> = (call, callback) => {
     const ours = new GrpcCall(call);
     calls.begin();
+    const observed = observer?.begin(ours);
     const answer = async () => encode(codec.response, await handle(decodeMessage(codec.request, call.request), ours));
     answer().then(
       (response) => {
         ours.end();
         callback(null, response);
+        observed?.end(grpc.status.OK);
         calls.end();
       },
       (error: unknown) => {
         ours.end();
-        callback(fail(call, error));
+        const failure = fail(call, ours, error);
+        callback(failure);
+        observed?.end(failure.code, error);
         calls.end();
       },
     );
@@ -72,12 +89,19 @@ export function asGrpcHandler(
   return unary as grpc.UntypedHandleCall;
 }
 
+/** What a stream has around it. */
+interface Surroundings {
+  readonly calls: HandlerDeps['calls'];
+  readonly observed: ObservedCall | undefined;
+  readonly fail: (error: unknown) => grpc.StatusObject;
+}
+
 /** Writes what `open` yields, no faster than the peer reads, and ends the call; a peer that goes away ends the iteration. */
 function pump<W extends grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerDuplexStream<Buffer, Buffer>>(
   call: W,
   open: () => AsyncIterable<unknown>,
   type: MessageType<unknown>,
-  { fail, calls }: Pick<HandlerDeps, 'calls'> & { readonly fail: (call: ServerCall, error: unknown) => grpc.StatusObject },
+  { fail, calls, observed }: Surroundings,
 ): void {
   calls.begin();
   const run = async () => {
@@ -87,13 +111,13 @@ function pump<W extends grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerD
     try {
       for (;;) {
         const step = await departure.or(iterator.next());
-        if (step === 'gone') return;
+        if (step === 'gone') return grpc.status.CANCELLED;
         if (step.done === true) {
           call.end();
-          return;
+          return grpc.status.OK;
         }
         const mayGoOn = backlog.write(encode(type, step.value));
-        if (!mayGoOn && (await departure.or(backlog.drained())) === 'gone') return;
+        if (!mayGoOn && (await departure.or(backlog.drained())) === 'gone') return grpc.status.CANCELLED;
       }
     } finally {
       // Not awaited: a source that waits for something else ends when its own signal tells it.
@@ -101,9 +125,14 @@ function pump<W extends grpc.ServerWritableStream<Buffer, Buffer> | grpc.ServerD
     }
   };
   run()
-    .catch((error: unknown) => {
-      call.emit('error', fail(call, error));
-    })
+    .then(
+      (code) => observed?.end(code),
+      (error: unknown) => {
+        const failure = fail(error);
+        call.emit('error', failure);
+        observed?.end(failure.code, error);
+      },
+    )
     .finally(() => calls.end());
 }
 

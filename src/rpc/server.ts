@@ -2,6 +2,7 @@ import * as grpc from '@grpc/grpc-js';
 import { messageOf, TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { checkHeaders, MAX_METADATA_BYTES } from './call-headers.js';
+import { CallObserver, type CallTelemetry } from './call-observer.js';
 import { CallsUnderWay } from './calls-under-way.js';
 import { Connections } from './connections.js';
 import { asGrpcHandler } from './grpc-handler.js';
@@ -29,9 +30,11 @@ export class RpcServer {
   private address: string | undefined;
   private readonly connections = new Connections();
   private readonly calls = new CallsUnderWay();
+  private readonly telemetry: CallTelemetry | undefined;
 
-  constructor({ logger }: { readonly logger: Logger }) {
+  constructor({ logger, metrics, tracing }: CallTelemetry & { readonly logger: Logger }) {
     this.logger = logger;
+    this.telemetry = metrics === undefined && tracing === undefined ? undefined : { metrics, tracing };
     // What goes wrong is thrown or answered; grpc-js would print it on the console as well.
     if (process.env.GRPC_VERBOSITY === undefined) grpc.setLogVerbosity(grpc.logVerbosity.NONE);
     this.server = new grpc.Server({
@@ -68,6 +71,13 @@ export class RpcServer {
         logger: this.logger,
         isConnected: (peer) => this.connections.has(peer),
         calls: this.calls,
+        observer:
+          this.telemetry &&
+          new CallObserver(
+            `${definition.fullName}/${method.name}`,
+            method.requestStream || method.responseStream,
+            this.telemetry,
+          ),
       });
     }
     this.server.addService(service, implementation);

@@ -2,15 +2,7 @@ import type { RoutedExecuteTaskResponse, RoutedRunResponse, RoutedTask } from '.
 import type { Call } from '../rpc/call.js';
 import type { Route } from '../upstream/route.js';
 import { orderTask, type TaskOrder } from './task-order.js';
-import {
-  defaultAnswer,
-  loadFromMessage,
-  orderContext,
-  requestFor,
-  type TasksDeps,
-  traceparentOf,
-  withFallbacks,
-} from './task-routing.js';
+import { defaultAnswer, loadFromMessage, orderContext, requestFor, type TasksDeps, withFallbacks } from './task-routing.js';
 
 const TOLD = { load: ({ load }: RoutedExecuteTaskResponse) => loadFromMessage(load) };
 
@@ -19,7 +11,7 @@ export async function runTask(deps: TasksDeps, given: RoutedTask | undefined, ca
   deps.admission.admitCaller(call);
   const context = orderContext(deps, call);
   const order = orderTask(given, context);
-  const options = { deadlineMs: order.route.deadlineMs, traceparent: traceparentOf(deps, call) };
+  const options = { deadlineMs: order.route.deadlineMs, traceparent: call.traceparent };
   let current: Route<RoutedExecuteTaskResponse> | undefined;
   call.onCancel((error) => current?.cancel(error));
   const send = ({ task, route }: TaskOrder) => {

@@ -14,7 +14,7 @@ import { ABANDONED, REACHED, SUCCEEDED, type Verdict } from '../upstream/verdict
 import { placeOf } from './executor.js';
 import { isLost, StreamReader } from './stream-reader.js';
 import type { TaskOrder } from './task-order.js';
-import { loadFromMessage, orderContext, requestFor, type TasksDeps, traceparentOf, withFallbacks } from './task-routing.js';
+import { loadFromMessage, orderContext, requestFor, type TasksDeps, withFallbacks } from './task-routing.js';
 
 export type StreamEvent = NonNullable<RoutedTaskEvent['event']>;
 
@@ -63,7 +63,7 @@ export class StreamCourse {
   ) {
     const { clock } = deps;
     this.reader = new StreamReader({ clock, onLost: () => this.release(ABANDONED) }, course.windowMs, call);
-    this.options = { deadlineMs: order.route.deadlineMs, traceparent: traceparentOf(deps, call) };
+    this.options = { deadlineMs: order.route.deadlineMs, traceparent: call.traceparent };
     call.onCancel((error) => {
       // Whoever may come back finds it begun.
       if (!isLost(error, course.windowMs)) this.route?.cancel(error);

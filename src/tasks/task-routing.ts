@@ -8,7 +8,6 @@ import type { RoutedTask, RoutedTaskResult } from '../gen/troupe/internal/v1/rou
 import type { LoadReport } from '../gen/troupe/v1/node.js';
 import { TaskState } from '../gen/troupe/v1/task.js';
 import type { Call } from '../rpc/call.js';
-import { childTrace, formatTraceparent, parseTraceparent } from '../telemetry/trace-context.js';
 import type { Admission } from '../upstream/admission.js';
 import type { Router } from '../upstream/router.js';
 import type { RoutingPolicy } from '../upstream/routing-policy.js';
@@ -97,13 +96,6 @@ export function defaultAnswer({ policy }: TasksDeps, { task, route, fallbacks }:
 /** What an agent's node is asked. */
 export function requestFor({ isIsolated }: TasksDeps, task: RoutedTask, { instance }: Target, attempt: number) {
   return { task: { ...task, agentId: instance.id }, attempt, routerIsolated: isIsolated() };
-}
-
-/** The caller's trace goes on under a span of this hop. */
-export function traceparentOf({ random }: TasksDeps, call: Call): string | undefined {
-  const header = call.header('traceparent');
-  const trace = header === undefined ? undefined : parseTraceparent(header);
-  return trace === undefined ? undefined : formatTraceparent(childTrace(trace, random));
 }
 
 export function loadFromMessage(load: LoadReport | undefined): Load | undefined {

@@ -36,9 +36,14 @@ export function formatTraceparent(context: TraceContext): string {
   return `00-${context.traceId}-${context.spanId}-${context.flags}`;
 }
 
-/** The same trace with a span of our own as parent of what comes next. */
-export function childTrace(context: TraceContext, random: Random): TraceContext {
-  return { ...context, spanId: hex(random, 16) };
+/** A header as it came, which goes on unchanged where this process adds no span; undefined where the specification says to ignore it. */
+export function validTraceparent(header: string | undefined): string | undefined {
+  return header === undefined || parseTraceparent(header) === undefined ? undefined : header;
+}
+
+/** A trace that begins here and is not sampled: its ids still tie log lines together. */
+export function newTrace(random: Random): TraceContext {
+  return { traceId: hex(random, 32), spanId: hex(random, 16), flags: '00' };
 }
 
 function hex(random: Random, digits: number): string {

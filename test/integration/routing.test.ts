@@ -104,8 +104,8 @@ describe('routing', () => {
     });
     expect(remainingMs).toBeGreaterThan(1_000);
     expect(remainingMs).toBeLessThanOrEqual(4_321);
-    expect(traceparent).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
-    expect(traceparent).not.toContain('b7ad6b7169203331');
+    // Nobody here adds spans: then it goes on as it came.
+    expect(traceparent).toBe(`00-${traceId}-b7ad6b7169203331-01`);
     expect((await run('looking', 1)).remainingMs).toBeGreaterThan(20_000);
   });
 

@@ -24,7 +24,8 @@ export async function startRole(role: string, args: readonly string[] = [], opti
 /** Starts a role without waiting. */
 export function launch(role: string, args: readonly string[] = [], options: ProcessOptions = {}): TestProcess {
   const port = args.includes('--port') ? [] : ['--port', '0'];
-  return startTroupe([role, ...port, '--log-level', 'warn', ...args], options);
+  const ops = args.includes('--ops-port') ? [] : ['--ops-port', '0'];
+  return startTroupe([role, ...port, ...ops, '--log-level', 'warn', ...args], options);
 }
 
 /** What a process says of itself once it is ready. */

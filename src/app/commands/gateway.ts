@@ -13,18 +13,22 @@ import {
   readPolicy,
   registryOption,
   strategyOption,
+  type TelemetryFlags,
+  telemetryConfig,
+  telemetryOptions,
   zoneOption,
 } from './options.js';
 
-type GatewayFlags = Omit<GatewayConfig, 'id' | 'advertiseHost' | 'leaseTtlSeconds' | 'policy'> & {
-  readonly id?: string;
-  readonly advertise?: string;
-  readonly leaseTtl: number;
-  readonly policy?: string;
-};
+type GatewayFlags = Omit<GatewayConfig, 'id' | 'advertiseHost' | 'leaseTtlSeconds' | 'policy' | 'ops' | 'telemetry'> &
+  TelemetryFlags & {
+    readonly id?: string;
+    readonly advertise?: string;
+    readonly leaseTtl: number;
+    readonly policy?: string;
+  };
 
 export function gatewayCommand(program: Command): void {
-  program
+  const command = program
     .command('gateway')
     .description('runs a gateway: the one address that clients need')
     .addOption(registryOption())
@@ -45,6 +49,10 @@ export function gatewayCommand(program: Command): void {
     .action(async ({ id = hostId('gateway'), advertise, leaseTtl, policy: file, ...flags }: GatewayFlags) => {
       const policy = await readPolicy(file);
       const { startGateway } = await import('../roles/gateway.js');
-      await runRole(() => startGateway({ ...flags, policy, id, advertiseHost: advertise, leaseTtlSeconds: leaseTtl }));
+      const telemetry = telemetryConfig(flags);
+      await runRole(() =>
+        startGateway({ ...flags, ...telemetry, policy, id, advertiseHost: advertise, leaseTtlSeconds: leaseTtl }),
+      );
     });
+  for (const option of telemetryOptions()) command.addOption(option);
 }

@@ -15,21 +15,28 @@ import {
   readPolicy,
   registryOption,
   strategyOption,
+  type TelemetryFlags,
+  telemetryConfig,
+  telemetryOptions,
   wholeNumber,
   zoneOption,
 } from './options.js';
 
-type NodeFlags = Omit<NodeConfig, 'agents' | 'id' | 'advertiseHost' | 'leaseTtlSeconds' | 'drainGraceMs' | 'policy'> & {
-  readonly id?: string;
-  readonly agents?: readonly string[];
-  readonly advertise?: string;
-  readonly leaseTtl: number;
-  readonly policy?: string;
-  readonly drainGrace: number;
-};
+type NodeFlags = Omit<
+  NodeConfig,
+  'agents' | 'id' | 'advertiseHost' | 'leaseTtlSeconds' | 'drainGraceMs' | 'policy' | 'ops' | 'telemetry'
+> &
+  TelemetryFlags & {
+    readonly id?: string;
+    readonly agents?: readonly string[];
+    readonly advertise?: string;
+    readonly leaseTtl: number;
+    readonly policy?: string;
+    readonly drainGrace: number;
+  };
 
 export function nodeCommand(program: Command): void {
-  program
+  const command = program
     .command('node')
     .description('runs a node: hosts agents')
     .addOption(
@@ -75,6 +82,7 @@ export function nodeCommand(program: Command): void {
       const definitions = (await Promise.all(specifiers.map((specifier) => loadAgents(specifier, process.cwd())))).flat();
       const config: NodeConfig = {
         ...flags,
+        ...telemetryConfig(flags),
         policy,
         id,
         agents: [...new Set(definitions)],
@@ -85,4 +93,5 @@ export function nodeCommand(program: Command): void {
       const { startNode } = await import('../roles/node.js');
       await runRole(() => startNode(config));
     });
+  for (const option of telemetryOptions()) command.addOption(option);
 }

@@ -86,6 +86,57 @@ export function wholeNumber(least: number, most: number): (text: string) => numb
 
 export const parsePort = wholeNumber(0, 65_535);
 
+/** The options of telemetry, which every role has. */
+export function telemetryOptions(): Option[] {
+  return [
+    new Option(
+      '--ops-port <port>',
+      `port of /health, /ready and /metrics; 0 picks a free one, off has none (default: ${DEFAULTS.opsPort}, or a free one where that is in use)`,
+    )
+      .env('TROUPE_OPS_PORT')
+      .argParser((text) => (text === 'off' ? text : parseOpsPort(text))),
+    new Option('--no-metrics', 'measures nothing').env('TROUPE_NO_METRICS'),
+    new Option('--otlp-endpoint <url>', 'collector that gets metrics and traces: OTLP over gRPC, such as http://127.0.0.1:4317')
+      .env('TROUPE_OTLP_ENDPOINT')
+      .argParser(parseUrl),
+    new Option('--trace-ratio <ratio>', 'part of the traces that begin here which is sampled, 0 to 1')
+      .env('TROUPE_TRACE_RATIO')
+      .default(DEFAULTS.traceRatio)
+      .argParser(parseRatio),
+  ];
+}
+
+export interface TelemetryFlags {
+  readonly opsPort?: number | 'off';
+  readonly metrics: boolean;
+  readonly otlpEndpoint?: string;
+  readonly traceRatio: number;
+}
+
+export function telemetryConfig({ opsPort, metrics, otlpEndpoint, traceRatio }: TelemetryFlags) {
+  return {
+    ops: { port: opsPort ?? DEFAULTS.opsPort, explicit: opsPort !== undefined },
+    telemetry: { metrics, otlpEndpoint, traceRatio },
+  };
+}
+
+function parseOpsPort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError('It must be a whole number from 0 to 65535, or off.');
+  return port;
+}
+
+function parseUrl(text: string): string {
+  if (!/^https?:\/\/[^\s/]+/.test(text)) throw new InvalidArgumentError('It must be a URL, such as http://127.0.0.1:4317.');
+  return text;
+}
+
+function parseRatio(text: string): number {
+  const ratio = Number(text);
+  if (text.trim() === '' || !(ratio >= 0 && ratio <= 1)) throw new InvalidArgumentError('It must be a number from 0 to 1.');
+  return ratio;
+}
+
 export function parseId(text: string): string {
   if (!isId(text)) throw new InvalidArgumentError(`It ${ID_RULE}.`);
   return text;

@@ -5,9 +5,17 @@ import type { EtcdOptions } from '../../store/etcd-connection.js';
 import type { LogLevel } from '../../telemetry/logger.js';
 import { DEFAULTS, hostId, type RegistryConfig } from '../config.js';
 import { runRole, wrongUsage } from '../run-role.js';
-import { hostOption, idOption, logLevelOption, portOption } from './options.js';
+import {
+  hostOption,
+  idOption,
+  logLevelOption,
+  portOption,
+  type TelemetryFlags,
+  telemetryConfig,
+  telemetryOptions,
+} from './options.js';
 
-interface RegistryFlags {
+interface RegistryFlags extends TelemetryFlags {
   readonly id?: string;
   readonly host: string;
   readonly port: number;
@@ -23,7 +31,7 @@ interface RegistryFlags {
 }
 
 export function registryCommand(program: Command): void {
-  program
+  const command = program
     .command('registry')
     .description('runs a registry: who is in the cluster, from etcd or from memory')
     .addOption(portOption(DEFAULTS.registryPort))
@@ -56,6 +64,7 @@ export function registryCommand(program: Command): void {
       const { startRegistry } = await import('../roles/registry.js');
       await runRole(() => startRegistry(config));
     });
+  for (const option of telemetryOptions()) command.addOption(option);
 }
 
 async function registryConfig(flags: RegistryFlags): Promise<RegistryConfig> {
@@ -66,6 +75,7 @@ async function registryConfig(flags: RegistryFlags): Promise<RegistryConfig> {
     port,
     logLevel,
     prefix,
+    ...telemetryConfig(flags),
     store: flags.store === 'memory' ? memory(flags) : { kind: 'etcd', options: await etcdOptions(flags) },
   };
 }

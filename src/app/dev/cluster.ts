@@ -116,7 +116,7 @@ export class LocalCluster {
     if (this.stopped !== undefined) throw new TroupeError('CANCELLED', 'CANCELLED', 'the cluster is stopping');
     const { cwd, restart, logLevel, onLog, onEvent } = this.options;
     const supervised = new Supervised(
-      { name, args: [...args, '--log-level', logLevel], cwd, restart, onLog: (line) => onLog(name, line) },
+      { name, args: [...args, '--ops-port', '0', '--log-level', logLevel], cwd, restart, onLog: (line) => onLog(name, line) },
       onEvent,
     );
     this.processes.set(name, supervised);

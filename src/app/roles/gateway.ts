@@ -7,17 +7,20 @@ import { RegistryDefinition } from '../../gen/troupe/v1/registry.js';
 import { nodeOfToken } from '../../messaging/sessions.js';
 import type { GatewayConfig } from '../config.js';
 import { Member } from '../member.js';
+import { openOperations } from '../operations.js';
 import { type RunningRole, serve } from '../role.js';
 
 const SHUTDOWN_GRACE_MS = 10_000;
 
 /** Listens at once, and is ready when it knows the cluster. @throws UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT. */
 export async function startGateway(config: GatewayConfig): Promise<RunningRole> {
-  const member = new Member('gateway', config);
+  const operations = await openOperations('gateway', config);
+  const member = new Member(config, operations);
   const { server, health, view } = member;
   // Services are mounted in the same turn in which the port is known: no call comes before them.
-  const port = await server.listen(config.host, config.port).catch((error: unknown) => {
+  const port = await server.listen(config.host, config.port).catch(async (error: unknown) => {
     member.close();
+    await operations.close();
     throw error;
   });
   const membership = member.membership({ service: GATEWAY_SERVICE, status: 'up', capabilities: [], weight: 1 }, port);
@@ -32,8 +35,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
     id: config.id,
     host: config.host,
     port,
-    logger: member.logger,
-    health,
+    operations,
     run: (signal) => member.run(membership, signal),
     becomesReady: member.isInStep(membership),
     async shutdown() {

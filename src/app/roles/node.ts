@@ -7,9 +7,9 @@ import { ManifestStore } from '../../node/manifest-store.js';
 import { AgentNode } from '../../node/node.js';
 import { nodeService, RoutedNodeDefinition } from '../../node/node-service.js';
 import { AgentHost } from '../../runtime/host.js';
-import { ProcessLoadSampler } from '../../telemetry/process-load.js';
 import type { NodeConfig } from '../config.js';
 import { Member } from '../member.js';
+import { openOperations } from '../operations.js';
 import { type RunningRole, serve } from '../role.js';
 
 /** A node in this process. */
@@ -22,7 +22,8 @@ const SHUTDOWN_GRACE_MS = 2_000;
 
 /** Listens at once, and is ready when it is registered and its agents of before are back. @throws UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT. */
 export async function startNode(config: NodeConfig): Promise<RunningNode> {
-  const member = new Member('node', config);
+  const operations = await openOperations('node', config);
+  const member = new Member(config, operations);
   const { server, health, logger, clock, view, routes, startedAtMs, version } = member;
   const nodeId = config.id;
   const store = new ManifestStore(config.dataDir, logger);
@@ -43,6 +44,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     port = await server.listen(config.host, config.port);
   } catch (error) {
     member.close();
+    await operations.close();
     throw error;
   }
   const self = {
@@ -58,8 +60,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     load: () => ({ ...host.totals(), circuits: host.list().flatMap((status) => agentCircuit(status) ?? []) }),
   });
   const node = new AgentNode({ host, membership, manifests: store, clock, logger, onDrain: () => member.programs?.drain() });
-  const processLoad = new ProcessLoadSampler(clock);
-  processLoad.start();
+  const processLoad = operations.load;
   const tasks = new LocalNodeTasks({ nodeId, host, membership, clock, processLoad });
   member.mountServices(membership, { agents: node }, tasks);
   server.mount(
@@ -77,8 +78,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     id: nodeId,
     host: config.host,
     port,
-    logger,
-    health,
+    operations,
     run: (signal) => member.run(membership, signal),
     becomesReady: restore(),
     async shutdown() {
@@ -92,10 +92,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
       await membership.release();
     },
     drainMs: config.drainGraceMs,
-    close() {
-      processLoad.stop();
-      member.close();
-    },
+    close: () => member.close(),
   });
   return { ...role, deploy: (manifest) => node.deploy(manifest) };
 }

@@ -7,14 +7,14 @@ import { Mirror } from '../../registry/mirror.js';
 import { Registrar } from '../../registry/registrar.js';
 import { registryService } from '../../registry/registry-service.js';
 import { WatchHub } from '../../registry/watch-hub.js';
-import { Health } from '../../rpc/health-service.js';
 import { mountReflection } from '../../rpc/reflection-service.js';
 import { RpcServer } from '../../rpc/server.js';
 import { Keys } from '../../store/keys.js';
 import { MemoryStore } from '../../store/memory-store.js';
 import type { Store } from '../../store/store.js';
-import { createLogger, type Logger } from '../../telemetry/logger.js';
+import type { Logger } from '../../telemetry/logger.js';
 import type { RegistryConfig } from '../config.js';
+import { openOperations } from '../operations.js';
 import { RegistryLeader } from '../registry-leader.js';
 import { type RunningRole, serve } from '../role.js';
 
@@ -25,15 +25,15 @@ const FIRST_READ_MS = 5_000;
 
 /** @throws UNAVAILABLE / STORE_UNAVAILABLE when the store does not answer, PORT_IN_USE, INVALID_ARGUMENT. */
 export async function startRegistry(config: RegistryConfig): Promise<RunningRole> {
-  const logger = createLogger({ level: config.logLevel, fields: { role: 'registry', id: config.id } });
+  const operations = await openOperations('registry', config);
+  const { logger, health } = operations;
   const store = await openStore(config, logger);
   const deps = { store, keys: new Keys(config.prefix), clock: systemClock, random: systemRandom, logger };
   const mirror = new Mirror(deps);
   const hub = new WatchHub(mirror, systemClock);
   const registrar = new Registrar(deps);
   const leader = new RegistryLeader({ ...deps, mirror, registrar, registryId: config.id });
-  const server = new RpcServer({ logger });
-  const health = new Health();
+  const server = new RpcServer(operations);
   server.mount(
     RegistryDefinition,
     registryService(
@@ -52,8 +52,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RunningRole
       id: config.id,
       host: config.host,
       port,
-      logger,
-      health,
+      operations,
       run: (signal) => runGroup([(each) => mirror.run(each), (each) => hub.run(each), (each) => leader.run(each)], signal),
       becomesReady: mirror.firstRead,
       async shutdown() {
@@ -66,6 +65,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RunningRole
   } catch (error) {
     await server.shutdown(0);
     await store.close();
+    await operations.close();
     throw error;
   }
 }

@@ -1,6 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { childTrace, formatTraceparent, parseTraceparent, type TraceContext } from '../../../src/telemetry/trace-context.js';
+import {
+  formatTraceparent,
+  newTrace,
+  parseTraceparent,
+  type TraceContext,
+  validTraceparent,
+} from '../../../src/telemetry/trace-context.js';
 import { fixedRandom, seededRandom, testSeed } from '../../support/seeded-random.js';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
@@ -68,17 +74,25 @@ describe('parseTraceparent', () => {
   });
 });
 
-describe('childTrace', () => {
-  const parent: TraceContext = { traceId: TRACE, spanId: SPAN, flags: '01' };
-
-  it(`keeps the trace and the flags, and has a span of its own (seed ${testSeed})`, () => {
-    const child = childTrace(parent, seededRandom(testSeed));
-    expect(child).toMatchObject({ traceId: TRACE, flags: '01' });
-    expect(child.spanId).toMatch(/^[0-9a-f]{16}$/);
-    expect(child.spanId).not.toBe(SPAN);
+describe('newTrace', () => {
+  it(`has ids of its own and is not sampled (seed ${testSeed})`, () => {
+    const random = seededRandom(testSeed);
+    const [one, two] = [newTrace(random), newTrace(random)];
+    expect(parseTraceparent(formatTraceparent(one))).toEqual(one);
+    expect(one.flags).toBe('00');
+    expect(two.traceId).not.toBe(one.traceId);
   });
 
-  it('never has a span id of zeros, which the specification forbids', () => {
-    expect(childTrace(parent, fixedRandom(0)).spanId).toBe('0000000000000001');
+  it('never has ids of zeros, which the specification forbids', () => {
+    expect(newTrace(fixedRandom(0))).toEqual({ traceId: `${'0'.repeat(31)}1`, spanId: `${'0'.repeat(15)}1`, flags: '00' });
+  });
+});
+
+describe('validTraceparent', () => {
+  it('gives a header as it came, and nothing of one that is to be ignored', () => {
+    const header = `00-${TRACE}-${SPAN}-01`;
+    expect(validTraceparent(header)).toBe(header);
+    expect(validTraceparent(`${header}-more`)).toBeUndefined();
+    expect(validTraceparent(undefined)).toBeUndefined();
   });
 });

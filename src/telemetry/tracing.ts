@@ -1,0 +1,134 @@
+import {
+  type Attributes,
+  type Context,
+  context,
+  ROOT_CONTEXT,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
+import { isTroupeError, messageOf } from '../core/errors.js';
+import type { Random } from '../core/random.js';
+import { formatTraceparent, newTrace, parseTraceparent } from './trace-context.js';
+
+export { SpanKind } from '@opentelemetry/api';
+
+export interface HopOptions {
+  readonly kind: SpanKind;
+  /** `traceparent` of whoever asked; undefined: nobody did, and a trace begins here. */
+  readonly parent: string | undefined;
+  readonly attributes?: Attributes;
+}
+
+/** A part of a trace that this process adds. */
+export interface Hop {
+  /** What goes on from here. */
+  readonly traceparent: string;
+  /** Undefined where the trace is not sampled. */
+  readonly span: Span | undefined;
+  /** Does `work` as this part of the trace, so that spans that it makes are below it. */
+  run<T>(work: () => T): T;
+  /** It is over, by `error` where one is given. */
+  end(error?: unknown): void;
+}
+
+/** Set while a root span is made that was chosen already. */
+export const CHOSEN = Symbol('troupe: sampled');
+
+/**
+ * Makes spans, of OpenTelemetry. Whether a trace is sampled is decided once, where it begins, and goes with it (W3C Trace Context, flag
+ * `sampled`): a trace that is not costs a few random digits at its beginning, and nothing after it.
+ */
+export class Tracing {
+  /** `ratio`: the part of all traces that is sampled, 0 to 1. */
+  constructor(
+    private readonly tracer: Tracer,
+    private readonly ratio: number,
+    private readonly random: Random,
+  ) {}
+
+  /** Undefined where the caller has decided that its trace is not sampled: what it sent goes on as it is. */
+  begin(name: string, { kind, parent, attributes }: HopOptions): Hop | undefined {
+    const remote = parent === undefined ? undefined : parseTraceparent(parent);
+    if (remote === undefined) return this.beginTrace(name, kind, attributes);
+    if (!isSampled(remote.flags)) return undefined;
+    const parentContext = trace.setSpanContext(ROOT_CONTEXT, spanContextOf(remote));
+    return new SampledHop(this.tracer.startSpan(name, { kind, ...(attributes && { attributes }) }, parentContext));
+  }
+
+  private beginTrace(name: string, kind: SpanKind, attributes: Attributes | undefined): Hop {
+    if (this.random.next() >= this.ratio) return new UnsampledHop(formatTraceparent(newTrace(this.random)));
+    const chosen = ROOT_CONTEXT.setValue(CHOSEN, true);
+    return new SampledHop(this.tracer.startSpan(name, { kind, root: true, ...(attributes && { attributes }) }, chosen));
+  }
+}
+
+/** Makes the span of a call that a program makes, under the span that it is in: nothing where the program has no OpenTelemetry. */
+export function beginClientHop(name: string, attributes: Attributes): Hop | undefined {
+  const span = trace.getTracer('troupe').startSpan(name, { kind: SpanKind.CLIENT, attributes });
+  return trace.isSpanContextValid(span.spanContext()) ? new SampledHop(span) : undefined;
+}
+
+/** The span that an agent's author gets where there is none that records: of the trace, if there is one. */
+export function silentSpan(traceparent: string | undefined): Span {
+  const parsed = traceparent === undefined ? undefined : parseTraceparent(traceparent);
+  return trace.wrapSpanContext(parsed === undefined ? NO_SPAN : spanContextOf(parsed));
+}
+
+/** Ids of a trace, for log lines; undefined without one. */
+export function traceFields(
+  traceparent: string | undefined,
+): { readonly trace_id: string; readonly span_id: string } | undefined {
+  const parsed = traceparent === undefined ? undefined : parseTraceparent(traceparent);
+  return parsed === undefined ? undefined : { trace_id: parsed.traceId, span_id: parsed.spanId };
+}
+
+class SampledHop implements Hop {
+  readonly traceparent: string;
+  private readonly context: Context;
+
+  constructor(readonly span: Span) {
+    const { traceId, spanId, traceFlags } = span.spanContext();
+    this.traceparent = formatTraceparent({ traceId, spanId, flags: traceFlags.toString(16).padStart(2, '0') });
+    this.context = trace.setSpan(ROOT_CONTEXT, span);
+  }
+
+  run<T>(work: () => T): T {
+    return context.with(this.context, work);
+  }
+
+  end(error?: unknown): void {
+    if (error !== undefined) {
+      const code = isTroupeError(error) ? error.code : 'INTERNAL';
+      this.span.setStatus({ code: SpanStatusCode.ERROR, message: isTroupeError(error) ? messageOf(error) : 'internal error' });
+      this.span.setAttribute('rpc.grpc.status', code);
+      if (isTroupeError(error)) this.span.setAttribute('error.type', error.reason);
+    }
+    this.span.end();
+  }
+}
+
+class UnsampledHop implements Hop {
+  readonly span = undefined;
+
+  constructor(readonly traceparent: string) {}
+
+  run<T>(work: () => T): T {
+    return work();
+  }
+
+  end(): void {}
+}
+
+function isSampled(flags: string): boolean {
+  return (Number.parseInt(flags, 16) & 1) === 1;
+}
+
+function spanContextOf({ traceId, spanId, flags }: { traceId: string; spanId: string; flags: string }): SpanContext {
+  return { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+}
+
+const NO_SPAN: SpanContext = { traceId: '0'.repeat(32), spanId: '0'.repeat(16), traceFlags: 0 };
