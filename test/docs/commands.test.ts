@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { delimiter, join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { VERSION } from '../../src/app/version.js';
 import { ROOT } from '../support/processes.js';
+import { runCommand } from '../support/run-command.js';
 import { followedDocuments, read } from './support/documents.js';
 import { type Network, ownNetwork } from './support/network.js';
 import { Reader } from './support/reader.js';
@@ -38,6 +40,11 @@ it.each(documents)(
   },
   DOCUMENT_MS,
 );
+
+it('npx finds the command in a clone, as the stand-in for it takes for granted', async () => {
+  const { code, stdout } = await runCommand('npx', ['troupe', '--version'], { cwd: await scratchClone() });
+  expect({ code, version: stdout.trim() }).toEqual({ code: 0, version: VERSION });
+});
 
 describe('what is not run', () => {
   const isUnrun = (step: Step) => step.kind === 'not run' || step.kind === 'read';
