@@ -30,12 +30,7 @@ async function lookingAtCluster() {
     const { grpc: address } = await readyLine(dev.stdout);
     const screen = (...args) => [`$ troupe ${args.join(' ')}`, ...printed([...args, '--address', address]), ''];
     printed(['run', 'data_processing', '--json', '{"path": "examples/data/sales.csv"}', '--address', address]);
-    return [
-      ...screen('drain', 'node-2'),
-      ...screen('nodes'),
-      ...screen('agents'),
-      ...screen('health'),
-    ].slice(0, -1);
+    return [...screen('drain', 'node-2'), ...screen('nodes'), ...screen('agents'), ...screen('health')].slice(0, -1);
   } finally {
     dev.kill('SIGINT');
   }
@@ -56,7 +51,10 @@ function printed(args) {
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: 60_000,
   });
-  return text.trimEnd().split('\n').map((line) => line.trimEnd());
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.trimEnd());
 }
 
 function draw(name, picture) {

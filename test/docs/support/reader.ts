@@ -39,6 +39,8 @@ export class Reader {
         return await (step.repeat ? eventually(() => this.run(step), { timeoutMs: REPEAT_MS }) : this.run(step));
       case 'start':
         return await this.start(step);
+      case 'shown':
+        return await this.shown(step.prefix, step.prints);
       case 'stop':
         return await this.stop(step.prefix);
       case 'save':
@@ -69,14 +71,22 @@ export class Reader {
     }
   }
 
+  private async shown(prefix: string, prints: string): Promise<void> {
+    const command = this.background.findLast(({ script }) => script.startsWith(prefix));
+    if (command === undefined) throw new Error(`nothing runs that began with: ${prefix}`);
+    await eventually(() => compare(command.script, prints, command.process.lines.join('\n')), { timeoutMs: REPEAT_MS });
+  }
+
   /** Ctrl-C, the youngest first. */
   private async stop(prefix: string): Promise<void> {
     const stopped = this.background.filter(({ script }) => script.startsWith(prefix));
     if (stopped.length === 0 && prefix !== '') throw new Error(`nothing runs that began with: ${prefix}`);
     this.background = this.background.filter((each) => !stopped.includes(each));
-    for (const { process: command } of stopped.reverse()) {
-      process.kill(-command.pid, 'SIGINT');
-      await command.exit;
+    for (const { script, process: command } of stopped.reverse()) {
+      interrupt(command.pid);
+      const { code, signal } = await command.exit;
+      if (signal === 'SIGINT' || code === 0 || code === 130) continue;
+      throw new Error(`ended with ${signal ?? code}:\n${script}\n--- printed\n${command.lines.join('\n')}`);
     }
   }
 
@@ -94,6 +104,15 @@ export class Reader {
   private sh(script: string): TestProcess {
     const [command = '', ...args] = [...this.network.enter, 'sh', '-ec', `exec 2>&1\n${script}`];
     return startProcess(command, args, { cwd: this.folder, env: this.env });
+  }
+}
+
+/** As a terminal does: the whole group. */
+function interrupt(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGINT');
+  } catch {
+    // It has ended by itself.
   }
 }
 

@@ -16,12 +16,14 @@ import { type Element, elementsOf, type Fence } from './markdown.js';
  *     test: fails with: 4               the exit code of the command
  *     test: eventually                  it is repeated until it prints that
  *     test: background until: text      it goes on; the next step comes when it has printed that
+ *     test: shown by: node talk.mjs     what the command prints that began like this and runs in the background
  *     test: stop                        Ctrl-C for all that runs in the background
  *     test: stop: npx troupe gateway    Ctrl-C for what began like this
  */
 export type Step =
   | ({ readonly kind: 'run'; readonly line: number; readonly script: string; readonly prints?: string } & Expectation)
   | { readonly kind: 'start'; readonly line: number; readonly script: string; readonly until: string; readonly prints?: string }
+  | { readonly kind: 'shown'; readonly line: number; readonly prefix: string; readonly prints: string }
   | { readonly kind: 'stop'; readonly line: number; readonly prefix: string }
   | { readonly kind: 'save'; readonly line: number; readonly path: string; readonly text: string }
   | { readonly kind: 'read'; readonly line: number; readonly language: string; readonly text: string }
@@ -34,7 +36,7 @@ interface Expectation {
 
 const ROLE = /^(npx )?troupe (dev|registry|node|gateway)\b/;
 const PATH = /`([\w./-]+\.(?:mjs|js|ts|json|ya?ml|py|md))`/g;
-const NOTES = new Set(['not run', 'fragment', 'fails with', 'eventually', 'background until', 'stop']);
+const NOTES = new Set(['not run', 'fragment', 'fails with', 'eventually', 'background until', 'shown by', 'stop']);
 
 /** @throws for a block of which it is not clear what a reader does with it. */
 export function stepsOf(markdown: string): Step[] {
@@ -68,6 +70,8 @@ function stepsOfFence(fence: Fence, before: Element | undefined, notes: Readonly
     return [{ kind: 'not run', line, text, reason }];
   }
   if (notes.has('fragment')) return [{ kind: 'read', line, language, text }];
+  const prefix = notes.get('shown by');
+  if (prefix !== undefined) return [{ kind: 'shown', line, prefix, prints: text }];
   if (language === 'sh') return [commandStep(line, text, notes)];
   if (language === 'console') return consoleSteps(line, text, notes);
   if (language !== '') return [{ kind: 'save', line, path: pathBefore(before, line), text }];
