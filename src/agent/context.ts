@@ -1,3 +1,4 @@
+import type { Span } from '@opentelemetry/api';
 import type { Json } from '../core/json.js';
 import type { Payload, PayloadInput } from '../core/payload.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -34,6 +35,8 @@ export interface TaskContext<Config = unknown, State = unknown> extends Omit<Age
   remainingMs(): number;
   /** W3C trace context of the task: pass it on to whatever you call. */
   readonly traceparent: string | undefined;
+  /** The span of this work, for attributes and events; it is the active one for what OpenTelemetry makes below it. Records nothing where the trace is not sampled. */
+  readonly span: Span;
   /** Streams a partial result. Waits while the reader is behind; does nothing for callers that asked for the result only. */
   emit(chunk: PayloadInput): Promise<void>;
   /** Tells a streaming caller how far the work is: 0 to 1, and a few words. */
@@ -50,6 +53,8 @@ export interface MessageContext<Config = unknown, State = unknown> extends Omit<
   remainingMs(): number;
   /** W3C trace context of the message; goes on with all that is sent from here. */
   readonly traceparent: string | undefined;
+  /** The span of this work, for attributes and events; it is the active one for what OpenTelemetry makes below it. Records nothing where the trace is not sampled. */
+  readonly span: Span;
   /** Gives a part of the answer. Waits while the reader is behind; does nothing where only the answer is wanted. */
   emit(chunk: PayloadInput): Promise<void>;
 }

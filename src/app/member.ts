@@ -16,6 +16,7 @@ import type { Health } from '../rpc/health-service.js';
 import { mountReflection } from '../rpc/reflection-service.js';
 import { RpcServer } from '../rpc/server.js';
 import { NodeTaskExecutor } from '../tasks/remote-executor.js';
+import { TaskTelemetry } from '../tasks/task-telemetry.js';
 import { RoutedTasksDefinition, tasksService } from '../tasks/tasks-service.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Admission } from '../upstream/admission.js';
@@ -26,6 +27,7 @@ import { Router } from '../upstream/router.js';
 import { NO_POLICY } from '../upstream/routing-policy.js';
 import { Selector } from '../upstream/selector.js';
 import type { MemberConfig } from './config.js';
+import { observeMember } from './member-metrics.js';
 import { MemberMessaging } from './messaging.js';
 import type { Operations } from './operations.js';
 import { mountPrograms, type ProgramParts } from './programs.js';
@@ -98,6 +100,7 @@ export class Member {
   mountServices(membership: Membership, programs: Pick<ProgramParts, 'agents' | 'passOn'>, local?: LocalNodeTasks): void {
     const { view, clock, random, channels, logger } = this;
     const { policy = NO_POLICY, zone, preferZone } = this.config;
+    const { metrics, tracing } = this.operations;
     const destinations = new Destinations({ view, health: this.routes, clock, random, zone: preferZone ? zone : '' });
     const router = new Router({ selector: new Selector(destinations, this.routes), clock, random });
     const isIsolated = () => membership.isCutOff || view.status().stale;
@@ -113,12 +116,14 @@ export class Member {
       clock,
       random,
       defaultStrategy: this.config.strategy,
+      telemetry: metrics === undefined && tracing === undefined ? undefined : new TaskTelemetry({ metrics, tracing, clock }),
     });
     this.server.mount(RoutedTasksDefinition, tasks);
     this.messaging.mount(membership, { executor, received });
     this.programs = mountPrograms(this, { nodeId: this.config.id, tasks, messages: this.messaging.router, ...programs });
     this.health.mount(this.server);
     mountReflection(this.server);
+    if (metrics !== undefined) observeMember(metrics, this, membership);
   }
 
   /** Stays in the cluster and in step with it until `signal` aborts. */

@@ -88,6 +88,11 @@ export class MemberMessaging {
     this.office = new AgentPostOffice({ messages: this.router, clock, random });
   }
 
+  /** Different topic patterns that agents and clients of this process want. */
+  get topicsWanted(): number {
+    return this.interest?.size ?? 0;
+  }
+
   /** Serves Messaging and links. */
   mount(membership: Membership, tasks: TaskParts): void {
     this.tasks = tasks;

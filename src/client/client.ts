@@ -23,6 +23,7 @@ import { RenewedChannel } from '../rpc/renewed-channel.js';
 import type { AttachOptions } from './attach-options.js';
 import { AttachedAgent } from './attached-agent.js';
 import { callOptions, DEADLINE_GRACE_MS, DEFAULT_TIMEOUT_MS, PAGE_SIZE } from './call-options.js';
+import { inSpan, streamInSpan } from './client-span.js';
 import { cancellable, MessageCalls } from './message-calls.js';
 import type {
   BroadcastOptions,
@@ -98,7 +99,10 @@ export class TroupeClient {
     if (signal?.aborted) throw abortError(signal);
     await this.ready();
     const request = encodeMessage(RoutedRunRequest, { task: routedTask(capabilities, input, options) });
-    const response = await cancellable(this.raw, '/troupe.v1.Tasks/Run', request, callOptions(options), signal);
+    const attributes = { 'troupe.capabilities': [capabilities].flat() };
+    const response = await inSpan('troupe.v1.Tasks/Run', attributes, options, (traced) =>
+      cancellable(this.raw, '/troupe.v1.Tasks/Run', request, callOptions(traced), signal),
+    );
     return new TaskResult(RoutedRunResponse.decode(response).result);
   }
 
@@ -106,10 +110,19 @@ export class TroupeClient {
    * Runs a task and gives its events as they come; the last is the result. Leaving the loop cancels the task. Survives a lost connection for
    * `resumeWindowMs`: each event comes once, in order.
    */
-  async *runStream(
+  runStream(
     capabilities: string | readonly string[],
     input?: PayloadInput,
     options: RunStreamOptions = {},
+  ): AsyncGenerator<TaskEvent, void, undefined> {
+    const attributes = { 'troupe.capabilities': [capabilities].flat() };
+    return streamInSpan('troupe.v1.Tasks/RunStream', attributes, options, (traced) => this.stream(capabilities, input, traced));
+  }
+
+  private async *stream(
+    capabilities: string | readonly string[],
+    input: PayloadInput,
+    options: RunStreamOptions,
   ): AsyncGenerator<TaskEvent, void, undefined> {
     const { signal, idempotent = false, resumeWindowMs = DEFAULT_RESUME_WINDOW_MS } = options;
     const id = options.id ?? newId<TaskId>('task', systemRandom);
@@ -152,19 +165,25 @@ export class TroupeClient {
   /** Sends a message to an agent: true when its mailbox has it. @throws as Messenger.send. */
   async send(to: string, input?: PayloadInput, options: ClientSendOptions = {}): Promise<true> {
     await this.ready();
-    return this.messages.send(to, input, options);
+    return inSpan('troupe.v1.Messaging/Send', { 'troupe.message.to': to }, options, (traced) =>
+      this.messages.send(to, input, traced),
+    );
   }
 
   /** Asks an agent and waits for its answer. @throws as Messenger.request. */
   async request(to: string, input?: PayloadInput, options: RequestOptions = {}): Promise<Reply> {
     await this.ready();
-    return this.messages.request(to, input, options);
+    return inSpan('troupe.v1.Messaging/Request', { 'troupe.message.to': to }, options, (traced) =>
+      this.messages.request(to, input, traced),
+    );
   }
 
   /** Sends a message to all that subscribe to a topic: whether the mailbox of each has it, by id. @throws INVALID_ARGUMENT (the topic). */
   async broadcast(topic: string, input?: PayloadInput, options: BroadcastOptions = {}): Promise<Receipts> {
     await this.ready();
-    return this.messages.broadcast(topic, input, options);
+    return inSpan('troupe.v1.Messaging/Broadcast', { 'troupe.message.topic': topic }, options, (traced) =>
+      this.messages.broadcast(topic, input, traced),
+    );
   }
 
   /**

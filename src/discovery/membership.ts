@@ -57,6 +57,7 @@ export class Membership {
   private readonly removalsDue = new Map<string, InstanceKey>();
   private statusIsDue = false;
   private everJoined = false;
+  private lost = 0;
   private unanswered = false;
   private answeredAgainAtMs = Number.NEGATIVE_INFINITY;
   private readonly leaving = new AbortController();
@@ -77,6 +78,18 @@ export class Membership {
 
   get lease(): LeaseState {
     return this.state;
+  }
+
+  /** Time since the last renewal that was acknowledged was sent; undefined without a lease. */
+  get leaseAgeMs(): number | undefined {
+    const { state } = this;
+    if (state.kind !== 'held') return undefined;
+    return this.deps.clock.monotonicMs() - (state.fenceAtMs - state.ttlMs + fenceMarginMs(state.ttlMs));
+  }
+
+  /** Leases that ended before they were given back. */
+  get leasesLost(): number {
+    return this.lost;
   }
 
   /** Whether the process must act as if its lease were gone. */
@@ -118,6 +131,7 @@ export class Membership {
         if (signal.aborted) return;
         if (isTroupeError(error, 'LEASE_NOT_FOUND')) {
           logger.warn('lease lost; registering again');
+          this.lost += 1;
           this.state = { kind: 'joining' };
           continue;
         }

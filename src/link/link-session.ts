@@ -14,6 +14,7 @@ import { fromServiceError, toStatusObject } from '../rpc/status.js';
 import type { EnvelopeReader } from './envelope-reader.js';
 import type { FrameQueue } from './frame-queue.js';
 import { type FrameHandlers, IncomingFrames } from './incoming-frames.js';
+import type { LinkTraffic } from './link-traffic.js';
 
 /** Bytes that may be sent to this end before it gives credit: with what waits at the other end (FrameQueue), at most 16 MiB are on their way to one that does not read. */
 export const WINDOW_BYTES = 3 * 1024 * 1024;
@@ -40,6 +41,12 @@ export interface SessionHandlers {
   drains(session: LinkSession): void;
   /** It has ended, and why. Once. */
   ended(session: LinkSession, error: TroupeError): void;
+}
+
+export interface SessionDeps {
+  readonly clock: Clock;
+  /** Counts what goes over it. */
+  readonly traffic: LinkTraffic;
 }
 
 export type LinkStream = ClientDuplexStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>;
@@ -72,14 +79,18 @@ export class LinkSession implements FrameHandlers {
   private heardAtMs: number;
   private disarm: () => void = () => undefined;
   handlers: SessionHandlers;
+  private readonly clock: Clock;
+  private readonly traffic: LinkTraffic;
 
   /** `isOpener`: whether this end opened it. */
   constructor(
     private readonly stream: LinkStream,
     private readonly isOpener: boolean,
-    private readonly clock: Clock,
+    { clock, traffic }: SessionDeps,
     handlers: SessionHandlers,
   ) {
+    this.clock = clock;
+    this.traffic = traffic;
     this.handlers = handlers;
     this.heardAtMs = clock.monotonicMs();
     stream.on('data', (bytes: Buffer) => this.read(bytes));
@@ -186,14 +197,17 @@ export class LinkSession implements FrameHandlers {
   }
 
   envelope(envelope: EnvelopeReader): void {
+    this.traffic.receivedEnvelopes += 1;
     this.handlers.envelope(envelope);
   }
 
   task(task: TaskEnvelope): void {
+    this.traffic.receivedEnvelopes += 1;
     this.handlers.task(task);
   }
 
   outcome(outcome: OutcomeEnvelope): void {
+    this.traffic.receivedEnvelopes += 1;
     this.handlers.outcome(outcome);
   }
 
@@ -209,6 +223,7 @@ export class LinkSession implements FrameHandlers {
       return;
     }
     this.received += bytes.length;
+    this.traffic.receivedBytes += bytes.length;
     if (this.received < CREDIT_BYTES) return;
     const credit = { ...NOTHING, credit: this.received };
     this.received = 0;
@@ -226,6 +241,7 @@ export class LinkSession implements FrameHandlers {
     const bytes = this.next();
     if (bytes !== undefined) {
       this.writing = bytes;
+      this.traffic.sentBytes += bytes.length;
       this.stream.write(bytes, this.onWritten);
     } else if (this.isEnding && this.queue?.isEmpty !== false) {
       this.hasEnded = true;

@@ -10,6 +10,7 @@ import type { ChannelPool } from '../rpc/channels.js';
 import type { RpcServer } from '../rpc/server.js';
 import type { Logger } from '../telemetry/logger.js';
 import { LinkSession, type LinkStream, type SessionHandlers } from './link-session.js';
+import { LinkTraffic } from './link-traffic.js';
 import { Peer, type PeerDeps, type PeerHandlers } from './peer.js';
 
 const SERVICE = 'troupe.internal.v1.Link';
@@ -31,6 +32,7 @@ export interface LinksDeps {
 /** The links of this process: one to each other process that it has something to say to. */
 export class Links {
   private readonly peers = new Map<string, Peer>();
+  readonly traffic = new LinkTraffic();
   private readonly leaving = new Set<() => void>();
   private readonly deps: PeerDeps;
   private readonly stopListening: () => void;
@@ -47,7 +49,17 @@ export class Links {
       return attempts;
     };
     const life = randomName(random, 12);
-    this.deps = { nodeId, life, clock, random, logger, handlers, nextAttempt, dial: (id) => this.dial(id) };
+    this.deps = {
+      nodeId,
+      life,
+      clock,
+      random,
+      logger,
+      handlers,
+      traffic: this.traffic,
+      nextAttempt,
+      dial: (id) => this.dial(id),
+    };
     this.stopListening = view.onChange(({ removed }) => {
       for (const instance of removed) if (isProcess(instance)) this.left(instance);
     });
@@ -67,6 +79,17 @@ export class Links {
       if (this.ending) void peer.drain();
     }
     return peer;
+  }
+
+  /** How the links are now. */
+  counts(): { readonly up: number; readonly down: number; readonly queuedBytes: number } {
+    let up = 0;
+    let queuedBytes = 0;
+    for (const peer of this.peers.values()) {
+      if (peer.isUp) up += 1;
+      queuedBytes += peer.queuedBytes;
+    }
+    return { up, down: this.peers.size - up, queuedBytes };
   }
 
   /** Tells all others that this process will end: they send nothing new. Resolves when all that they sent before they knew is here. */
@@ -101,7 +124,7 @@ export class Links {
       drains: () => needHello(),
       ended: () => disarm(),
     };
-    const session = new LinkSession(call, false, this.deps.clock, stranger);
+    const session = new LinkSession(call, false, this.deps, stranger);
     disarm = this.deps.clock.after(HELLO_MS, () =>
       session.abort(new TroupeError('DEADLINE_EXCEEDED', 'NO_HELLO', `no hello came within ${HELLO_MS} ms`)),
     );

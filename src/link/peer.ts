@@ -8,6 +8,7 @@ import type { EnvelopeReader } from './envelope-reader.js';
 import type { OutgoingEnvelope } from './envelope-writer.js';
 import { FrameQueue } from './frame-queue.js';
 import { LinkSession, type LinkStream, type SessionHandlers, WINDOW_BYTES } from './link-session.js';
+import type { LinkTraffic } from './link-traffic.js';
 
 /** What comes from peers, and what becomes of what was sent to them. */
 export interface PeerHandlers {
@@ -29,6 +30,8 @@ export interface PeerDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly handlers: PeerHandlers;
+  /** Counts what goes over all links. */
+  readonly traffic: LinkTraffic;
   /** Numbers the links that this process opens, whatever peer to: from 1, upwards. */
   readonly nextAttempt: () => bigint;
   /** Opens a stream to a process; undefined where nobody knows where it is. */
@@ -92,6 +95,7 @@ export class Peer implements SessionHandlers {
   send(envelope: OutgoingEnvelope): number {
     this.open();
     const frame = this.queue.envelope(envelope);
+    this.deps.traffic.sentEnvelopes += 1;
     this.kick();
     return frame;
   }
@@ -100,6 +104,7 @@ export class Peer implements SessionHandlers {
   tell(envelope: OutgoingEnvelope): boolean {
     if (!this.mayAnswer()) return false;
     this.queue.envelope(envelope);
+    this.deps.traffic.sentEnvelopes += 1;
     this.kick();
     return true;
   }
@@ -116,6 +121,7 @@ export class Peer implements SessionHandlers {
   sendTask(id: number, encoded: Buffer): number {
     this.open();
     const frame = this.queue.task(id, encoded);
+    this.deps.traffic.sentEnvelopes += 1;
     this.kickTogether();
     return frame;
   }
@@ -125,6 +131,7 @@ export class Peer implements SessionHandlers {
     // Without a link there is only what has not been sent.
     if (this.state.kind !== 'up' && this.queue.isEmpty) return;
     this.queue.task(id, encoded);
+    this.deps.traffic.sentEnvelopes += 1;
     this.kickTogether();
   }
 
@@ -133,6 +140,7 @@ export class Peer implements SessionHandlers {
     if (this.state.kind !== 'up') return;
     if (this.queue.bytes < OUTCOME_BYTES) {
       this.queue.outcome(id, encoded);
+      this.deps.traffic.sentEnvelopes += 1;
       this.kickTogether();
     } else this.overflow();
   }
@@ -305,7 +313,7 @@ export class Peer implements SessionHandlers {
       return;
     }
     this.attempts = deps.nextAttempt();
-    const session = new LinkSession(stream, true, deps.clock, this);
+    const session = new LinkSession(stream, true, deps, this);
     const cancelTimer = deps.clock.after(DIAL_MS, () =>
       session.abort(new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', `node "${this.nodeId}" did not answer within ${DIAL_MS} ms`)),
     );

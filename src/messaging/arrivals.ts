@@ -11,6 +11,7 @@ import { type ForwardedMessage, forwardOf, MAX_HOPS } from './forward.js';
 import { Forwards } from './forwards.js';
 import type { HeldMessages } from './held-messages.js';
 import type { LocalOrigin } from './local-origin.js';
+import type { MessageCounts } from './message-counts.js';
 import type { Outbound } from './outbound.js';
 import { PeerOrigin } from './peer-origin.js';
 import type { PendingMessages } from './pending-messages.js';
@@ -27,6 +28,7 @@ export interface ArrivalsDeps {
   readonly directory: Directory;
   readonly held: HeldMessages;
   readonly deadLetters: DeadLetterSink;
+  readonly counts: MessageCounts;
   readonly clock: Clock;
   readonly links: () => Links;
 }
@@ -107,6 +109,7 @@ export class Arrivals {
     const isOnce = careful.atLeastOnce && delivery.kind === 'send';
     if (isOnce && this.recent.has(delivery)) return undefined;
     const answer = recipient.offer(delivery);
+    this.deps.counts.offered(delivery, answer);
     if (isOnce && answer === undefined) this.recent.add(delivery);
     // It may be on its way to another node, or not have begun yet.
     if (answer instanceof TroupeError && isGone(answer) && this.deps.directory.awayForMs(delivery.to) === 0)

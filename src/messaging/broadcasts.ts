@@ -8,6 +8,7 @@ import { Delivery, type Origin, type Recipient } from '../runtime/delivery.js';
 import type { DeadLetterSink } from './dead-letter.js';
 import { encoded } from './local-origin.js';
 import { LocalQueue } from './local-queue.js';
+import type { MessageCounts } from './message-counts.js';
 import type { BroadcastResult, OutgoingMessage } from './outgoing.js';
 import { type Pending, PendingMessages } from './pending-messages.js';
 import { DeliveredMap, KnownLists, receiptsOf, SubscriberLists, type TopicReceipts } from './receipts.js';
@@ -18,6 +19,7 @@ export interface BroadcastsDeps {
   readonly nodeId: string;
   readonly subscriptions: Subscriptions;
   readonly deadLetters: DeadLetterSink;
+  readonly counts: MessageCounts;
   readonly clock: Clock;
   readonly peerOf: (nodeId: string) => Peer;
 }
@@ -153,6 +155,7 @@ export class Broadcasts {
       if (recipient.id === delivery.from) continue;
       // Each decodes its own: what one does to it, no other sees.
       const answer = recipient.offer(isFirst ? delivery : new Delivery(delivery, this.origin));
+      this.deps.counts.offered(delivery, answer);
       isFirst = false;
       if (answer === undefined) continue;
       refused ??= new Set();

@@ -36,6 +36,7 @@ export const MAX_LETTERS_BYTES = 8 * 1024 * 1024;
 export const MAX_LETTER_PAYLOAD_BYTES = 64 * 1024;
 const MAX_DESCRIPTION_CHARS = 1_024;
 const MAX_REASON_CHARS = 63;
+const MAX_REASONS = 50;
 /** What a letter takes beside its texts and its payload. */
 const OVERHEAD_BYTES = 200;
 
@@ -45,6 +46,8 @@ const OVERHEAD_BYTES = 200;
  */
 export class DeadLetters implements DeadLetterSink {
   private readonly letters = new Fifo<DeadLetter>();
+  /** How many there have been, by reason. */
+  readonly byReason = new Map<string, number>();
   private count = 0;
   private bytes = 0;
 
@@ -68,6 +71,9 @@ export class DeadLetters implements DeadLetterSink {
     const chars = reason.length + description.length + from.length + to.length + topic.length + id.length;
     const bytes = OVERHEAD_BYTES + payload.length + chars;
     this.count += 1;
+    // Reasons may be of an agent's own making.
+    const known = this.byReason.has(reason) || this.byReason.size < MAX_REASONS ? reason : 'other';
+    this.byReason.set(known, (this.byReason.get(known) ?? 0) + 1);
     this.bytes += bytes;
     const timeMs = this.clock.now();
     this.letters.push({ number: this.count, timeMs, reason, description, from, to, topic, messageId: id, payload, bytes });

@@ -57,6 +57,11 @@ export class Interest {
 
   constructor(private readonly deps: InterestDeps) {}
 
+  /** Different patterns that are wanted. */
+  get size(): number {
+    return this.wishes.size;
+  }
+
   /**
    * Resolves when the registry has the pattern; whoever was told so calls `unwant` once. Waits 5 s for a registry, or a lease, that is away.
    * Nothing is kept of a want that failed. @throws INVALID_ARGUMENT, RESOURCE_EXHAUSTED / TOO_MANY_PATTERNS, UNAVAILABLE, the signal's reason.

@@ -15,6 +15,7 @@ import type { Directory } from './directory.js';
 import type { HeldMessages } from './held-messages.js';
 import { encoded, LocalOrigin } from './local-origin.js';
 import { LocalQueue } from './local-queue.js';
+import { MessageCounts } from './message-counts.js';
 import type { Messages } from './messages.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
 import type { BroadcastResult, OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
@@ -38,6 +39,8 @@ export interface MessageRouterDeps {
  * a moment, while an agent is between two nodes.
  */
 export class MessageRouter implements Messages, OutboundOwner {
+  /** What became of what was offered here. */
+  readonly counts = new MessageCounts();
   private readonly recipients = new Map<string, Recipient>();
   private readonly pending: PendingMessages<Outbound>;
   private readonly localOrigin: LocalOrigin;
@@ -49,11 +52,11 @@ export class MessageRouter implements Messages, OutboundOwner {
   constructor(private readonly deps: MessageRouterDeps) {
     this.pending = new PendingMessages(deps.clock, randomInt(deps.random, 0x10000));
     this.localOrigin = new LocalOrigin(this.pending, deps.deadLetters);
-    const { recipients, localOrigin, pending } = this;
-    this.arrivals = new Arrivals({ ...deps, recipients, localOrigin, pending });
+    const { recipients, localOrigin, pending, counts } = this;
+    this.arrivals = new Arrivals({ ...deps, recipients, localOrigin, pending, counts });
     const sendOnce = (message: OutgoingMessage, waiter: Waiter) => this.begin('send', message, waiter);
     this.careful = new CarefulSends({ ...deps, sendOnce, mayComeBack: (agentId) => deps.directory.hasLeft(agentId) });
-    this.broadcasts = new Broadcasts({ ...deps, peerOf: (id) => deps.links().to(id) });
+    this.broadcasts = new Broadcasts({ ...deps, counts, peerOf: (id) => deps.links().to(id) });
   }
 
   get nodeId(): string {

@@ -97,6 +97,10 @@ export class Session implements ProgramPort, Recipient {
     );
   }
 
+  get isAgent(): boolean {
+    return this.order.agent !== undefined;
+  }
+
   /** The address of its present stream; '' where it has none. */
   get peer(): string {
     return this.state.kind === 'attached' ? this.state.line.stream.peer : '';

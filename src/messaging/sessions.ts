@@ -41,6 +41,13 @@ export class Sessions {
     return this.sessions.size;
   }
 
+  /** How many of them are agents, and clients. */
+  counts(): { readonly agents: number; readonly clients: number } {
+    let agents = 0;
+    for (const { isAgent } of this.sessions) if (isAgent) agents += 1;
+    return { agents, clients: this.sessions.size - agents };
+  }
+
   /** Attaches the program that said hello. @throws what keeps it out. */
   async open(hello: Hello, stream: ListenedStream): Promise<void> {
     if (hello.resumeToken !== '') return this.resume(hello, stream);

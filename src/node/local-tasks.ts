@@ -19,6 +19,7 @@ import type { AgentHost } from '../runtime/host.js';
 import { notStarted } from '../runtime/refusals.js';
 import type { TaskSink, Turn } from '../runtime/turn.js';
 import type { ProcessLoad } from '../telemetry/process-load.js';
+import type { Executions } from './executions.js';
 import { encodeResult } from './result.js';
 import { type TaskStream, TaskStreams } from './task-streams.js';
 
@@ -37,6 +38,8 @@ export interface LocalTasksDeps {
   readonly clock: Clock;
   /** How busy this process is. */
   readonly processLoad: { readonly current: ProcessLoad };
+  /** Undefined where nothing is measured. */
+  readonly executions?: Executions | undefined;
 }
 
 /** Beyond it there is no room for the messages that follow. */
@@ -117,20 +120,23 @@ export class LocalNodeTasks {
         notStarted(task.agentId),
       );
     }
-    return this.deps.host.execute(
-      task.agentId,
-      {
-        id: task.id as TaskId,
-        attempt: attempt || 1,
-        requiredCapabilities: task.requiredCapabilities,
-        labels: task.labels,
-        // Routers refuse what they do not know; of a newer one it is as urgent as most.
-        priority: priorityFromMessage(task.priority) ?? 'normal',
-        payload: () => decodePayload(task.payload),
-        deadlineMs: Math.min(deadlineMs, task.deadline?.getTime() ?? deadlineMs),
-        traceparent,
-      },
-      sink,
+    const { executions, host } = this.deps;
+    const input = {
+      id: task.id as TaskId,
+      attempt: attempt || 1,
+      requiredCapabilities: task.requiredCapabilities,
+      labels: task.labels,
+      // Routers refuse what they do not know; of a newer one it is as urgent as most.
+      priority: priorityFromMessage(task.priority) ?? 'normal',
+      payload: () => decodePayload(task.payload),
+      deadlineMs: Math.min(deadlineMs, task.deadline?.getTime() ?? deadlineMs),
+      traceparent,
+    };
+    const kind = executions === undefined ? undefined : host.find(task.agentId)?.manifest.kind;
+    if (executions === undefined || kind === undefined) return host.execute(task.agentId, input, sink);
+    const arrival = { kind, agentId: task.agentId, taskId: task.id, attempt: input.attempt, traceparent };
+    return executions.begin(arrival, (hop) =>
+      host.execute(task.agentId, hop === undefined ? input : { ...input, hop, traceparent: hop.traceparent }, sink),
     );
   }
 

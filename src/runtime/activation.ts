@@ -4,7 +4,9 @@ import type { AgentManifest } from '../agent/manifest.js';
 import { delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { abortError, messageOf, TroupeError } from '../core/errors.js';
+import type { CircuitState } from '../resilience/circuit-breaker.js';
 import type { Logger } from '../telemetry/logger.js';
+import { type Tracing, traceFields } from '../telemetry/tracing.js';
 import { Admission, type AdmissionStatus } from './admission.js';
 import { AgentMail } from './agent-mail.js';
 import type { PostOffice } from './post-office.js';
@@ -46,6 +48,10 @@ export interface ActivationDeps {
   readonly logger: Logger;
   /** Carries its messages. */
   readonly post: PostOffice;
+  /** Undefined: no spans are made. */
+  readonly tracing?: Tracing | undefined;
+  /** Hears of each change of an agent's circuit. */
+  readonly onCircuit?: ((to: CircuitState['kind']) => void) | undefined;
   /** Why it takes no tasks now although it runs; undefined when it does. */
   readonly refusal?: (() => TroupeError | undefined) | undefined;
 }
@@ -82,9 +88,11 @@ export class Activation {
       logger: this.logger,
       state: undefined,
     };
-    const { nodeId, clock } = deps;
+    const { nodeId, clock, onCircuit } = deps;
     const circuit = definition.circuit ?? {};
-    this.admission = new Admission({ manifest, circuit, nodeId, clock, logger: this.logger }, (turn) => this.run(turn));
+    this.admission = new Admission({ manifest, circuit, nodeId, clock, logger: this.logger, onCircuit }, (turn) =>
+      this.run(turn),
+    );
     this.mail = new AgentMail(
       {
         manifest,
@@ -95,6 +103,7 @@ export class Activation {
         notRunning: () => (this.state.kind === 'running' ? undefined : this.notRunning()),
         clock,
         logger: this.logger,
+        tracing: deps.tracing,
       },
       deps.post,
     );
@@ -226,7 +235,8 @@ export class Activation {
     if (error instanceof NotBegun) return error;
     if (error instanceof TroupeError) return asAnswer(error);
     // Whose caller has gone may well throw: nobody sees it.
-    if (!turn.isCalledOff) this.logger.warn('agent failed a task', { task: turn.input.id, error });
+    if (!turn.isCalledOff)
+      this.logger.warn('agent failed a task', { task: turn.input.id, error, ...traceFields(turn.input.traceparent) });
     return this.agentError(error);
   }
 

@@ -21,6 +21,8 @@ export interface AdmissionOptions {
   readonly clock: Clock;
   /** Logs with the agent's id. */
   readonly logger: Logger;
+  /** Hears of each change of its circuit. */
+  readonly onCircuit?: ((to: CircuitState['kind']) => void) | undefined;
 }
 
 export interface AdmissionStatus {
@@ -228,6 +230,7 @@ export class Admission implements TurnOwner {
     const { circuit } = this;
     if (circuit === undefined) return;
     const { logger } = this.options;
+    this.options.onCircuit?.(state.kind);
     switch (state.kind) {
       case 'closed':
         logger.info('circuit closed', { reason: 'a probe succeeded' });

@@ -5,6 +5,7 @@ import type { Clock } from '../core/clock.js';
 import { messageOf, TroupeError } from '../core/errors.js';
 import { type PayloadInput, toPayload } from '../core/payload.js';
 import type { Logger } from '../telemetry/logger.js';
+import { type Hop, SpanKind, type Tracing } from '../telemetry/tracing.js';
 import { Delivery, type Recipient } from './delivery.js';
 import { MessageMailbox } from './message-mailbox.js';
 import { type MessageScope, MessageTurn } from './message-turn.js';
@@ -24,6 +25,7 @@ export interface AgentMailOptions {
   readonly notRunning: () => TroupeError | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly tracing: Tracing | undefined;
 }
 
 type Handler = NonNullable<AgentDefinition['receive']>;
@@ -114,11 +116,12 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
 
   private handle(delivery: Delivery): Promise<void> | undefined {
     const handler = (this.hasHandlers ? this.handlers.get(delivery) : undefined) ?? (this.options.receive as Handler);
-    const turn = new MessageTurn(this, delivery);
+    const hop = this.hopOf(delivery);
+    const turn = new MessageTurn(this, delivery, hop);
     let given: unknown;
     let work: Promise<unknown> | undefined;
     try {
-      given = handler(delivery, turn);
+      given = hop === undefined ? handler(delivery, turn) : hop.run(() => handler(delivery, turn));
       if (isThenable(given)) work = Promise.resolve(given);
     } catch (error) {
       this.failed(delivery, turn, error);
@@ -152,12 +155,23 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
   }
 
   private failed(delivery: Delivery, turn: MessageTurn, thrown: unknown): void {
-    turn.end();
+    turn.end(thrown);
     const error = this.options.answerError(thrown);
     if (!(thrown instanceof TroupeError) && delivery.cancelled === undefined)
       this.options.logger.warn('agent failed a message', { from: delivery.from, topic: delivery.topic, error: thrown });
     if (delivery.kind === 'request') delivery.origin.failed(delivery, error);
     else delivery.origin.lost(delivery, error, this.id);
+  }
+
+  /** The part of the trace that handling it is. A message begins no trace: there are too many of them. */
+  private hopOf({ headers, topic, from }: Delivery): Hop | undefined {
+    const { tracing, manifest } = this.options;
+    if (tracing === undefined || headers.size === 0) return undefined;
+    return tracing.follow(`troupe.message ${manifest.kind}`, {
+      kind: SpanKind.CONSUMER,
+      parent: headers.get('traceparent'),
+      attributes: { 'troupe.agent.id': this.id, 'troupe.message.from': from, 'troupe.message.topic': topic },
+    });
   }
 
   private deaf(): TroupeError {

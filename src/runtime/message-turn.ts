@@ -4,6 +4,8 @@ import type { Clock } from '../core/clock.js';
 import { MAX_TIMER_MS } from '../core/clock.js';
 import { deadlineExceeded } from '../core/errors.js';
 import { type PayloadInput, toPayload } from '../core/payload.js';
+import type { Logger } from '../telemetry/logger.js';
+import { type Hop, silentSpan, traceFields } from '../telemetry/tracing.js';
 import type { Delivery } from './delivery.js';
 import { streamOverflow } from './part-gate.js';
 import type { PostBox } from './post-office.js';
@@ -22,6 +24,7 @@ export interface MessageScope {
 /** `ctx` of one message. */
 export class MessageTurn implements MessageContext {
   private messenger: Messenger | undefined = undefined;
+  private traced: Logger | undefined = undefined;
   private controller: AbortController | undefined = undefined;
   private parts = 0;
   private disarm: (() => void) | undefined = undefined;
@@ -30,6 +33,7 @@ export class MessageTurn implements MessageContext {
   constructor(
     private readonly scope: MessageScope,
     private readonly delivery: Delivery,
+    private readonly hop: Hop | undefined,
   ) {}
 
   get agentId() {
@@ -47,14 +51,21 @@ export class MessageTurn implements MessageContext {
   get config() {
     return this.scope.shared.config;
   }
+  /** With the ids of its trace, made on first use. */
   get logger() {
-    return this.scope.shared.logger;
+    const { traceparent } = this;
+    if (traceparent === undefined) return this.scope.shared.logger;
+    this.traced ??= this.scope.shared.logger.child(traceFields(traceparent) ?? {});
+    return this.traced;
+  }
+  get span() {
+    return this.hop?.span ?? silentSpan(this.traceparent);
   }
   get state() {
     return this.scope.shared.state;
   }
   get traceparent(): string | undefined {
-    return this.delivery.headers.get('traceparent');
+    return this.hop?.traceparent ?? this.delivery.headers.get('traceparent');
   }
 
   /** Made on first use: a signal and a timer for each message cost more than all else about it. */
@@ -115,8 +126,9 @@ export class MessageTurn implements MessageContext {
     return this.scope.subscribe(pattern, handler);
   }
 
-  /** The message has been handled. */
-  end(): void {
+  /** The message has been handled; `error`: not well. */
+  end(error?: unknown): void {
+    this.hop?.end(error);
     this.disarm?.();
     this.disarmWait?.();
   }

@@ -7,6 +7,8 @@ import type { Json } from '../core/json.js';
 import { type Payload, type PayloadInput, payloadJson, payloadText, toPayload } from '../core/payload.js';
 import type { Priority } from '../core/priority.js';
 import type { Place } from '../core/priority-queue.js';
+import type { Logger } from '../telemetry/logger.js';
+import { type Hop, silentSpan, traceFields } from '../telemetry/tracing.js';
 import type { MailItem } from './mailbox.js';
 import type { PostBox } from './post-office.js';
 
@@ -22,6 +24,8 @@ export interface TaskInput {
   /** Milliseconds since the epoch. */
   readonly deadlineMs: number;
   readonly traceparent: string | undefined;
+  /** The part of the trace that the agent's work is. */
+  readonly hop?: Hop | undefined;
 }
 
 /** Where partial results go; absent for callers that want the result only. */
@@ -143,8 +147,10 @@ export class Turn implements MailItem<Turn> {
     this.state = WORKING;
     this.begunAtMs = this.clock.monotonicMs();
     this.onBegin();
+    const { hop } = this.input;
+    const work = () => handle(new AgentTaskView(this.input), this);
     try {
-      const payload = toPayload(await handle(new AgentTaskView(this.input), this));
+      const payload = toPayload(await (hop === undefined ? work() : hop.run(work)));
       this.resolve(payload);
       return this.finish('completed');
     } catch (thrown) {
@@ -226,6 +232,7 @@ export interface TurnTalk {
 /** `ctx` of one turn. */
 export class TurnContext implements TaskContext {
   private messenger: Messenger | undefined;
+  private traced: Logger | undefined;
 
   constructor(
     private readonly shared: SharedContext,
@@ -248,8 +255,15 @@ export class TurnContext implements TaskContext {
   get config() {
     return this.shared.config;
   }
+  /** With the ids of its trace, made on first use. */
   get logger() {
-    return this.shared.logger;
+    const { traceparent } = this;
+    if (traceparent === undefined) return this.shared.logger;
+    this.traced ??= this.shared.logger.child(traceFields(traceparent) ?? {});
+    return this.traced;
+  }
+  get span() {
+    return this.turn.input.hop?.span ?? silentSpan(this.traceparent);
   }
   get state() {
     return this.shared.state;

@@ -1,7 +1,7 @@
 import type { RoutedExecuteTaskResponse, RoutedRunResponse, RoutedTask } from '../gen/troupe/internal/v1/routed.js';
 import type { Call } from '../rpc/call.js';
 import type { Route } from '../upstream/route.js';
-import { orderTask, type TaskOrder } from './task-order.js';
+import { type OrderContext, orderTask, type TaskOrder } from './task-order.js';
 import { defaultAnswer, loadFromMessage, orderContext, requestFor, type TasksDeps, withFallbacks } from './task-routing.js';
 
 const TOLD = { load: ({ load }: RoutedExecuteTaskResponse) => loadFromMessage(load) };
@@ -11,13 +11,34 @@ export async function runTask(deps: TasksDeps, given: RoutedTask | undefined, ca
   deps.admission.admitCaller(call);
   const context = orderContext(deps, call);
   const order = orderTask(given, context);
+  const ended = deps.telemetry?.begin(order.route.capabilities);
+  if (ended === undefined) return routeTask(deps, order, context, call);
+  try {
+    const response = await routeTask(deps, order, context, call);
+    ended();
+    return response;
+  } catch (error) {
+    ended(error);
+    throw error;
+  }
+}
+
+async function routeTask(deps: TasksDeps, order: TaskOrder, context: OrderContext, call: Call): Promise<RoutedRunResponse> {
   const options = { deadlineMs: order.route.deadlineMs, traceparent: call.traceparent };
   let current: Route<RoutedExecuteTaskResponse> | undefined;
   call.onCancel((error) => current?.cancel(error));
+  const { telemetry } = deps;
   const send = ({ task, route }: TaskOrder) => {
+    const { capabilities } = route;
     current = deps.router.route(
       route,
-      (target, attempt) => deps.executor.execute(target, requestFor(deps, task, target, attempt), options),
+      (target, attempt) => {
+        const request = requestFor(deps, task, target, attempt);
+        if (telemetry === undefined) return deps.executor.execute(target, request, options);
+        return telemetry.attempt(target, { capabilities, attempt }, options, (each) =>
+          deps.executor.execute(target, request, each),
+        );
+      },
       TOLD,
     );
     // The caller may have gone while an earlier one was under way.

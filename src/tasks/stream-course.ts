@@ -190,12 +190,14 @@ export class StreamCourse {
         const signal = AbortSignal.any([controller.signal, this.reader.signal]);
         const request = { ...requestFor(deps, task, target, tries + attempt), ...extra };
         onSent(target.instance.nodeId, fallback);
-        const rest = deps.executor.stream(placeOf(target), request, { ...options, signal })[Symbol.asyncIterator]();
-        const begun = async () => ({ target, attempt: tries + attempt, first: await rest.next(), rest });
-        return {
-          response: begun(),
-          cancel: () => controller.abort(new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled')),
+        const begin = (each: typeof options) => {
+          const rest = deps.executor.stream(placeOf(target), request, { ...each, signal })[Symbol.asyncIterator]();
+          const begun = async () => ({ target, attempt: tries + attempt, first: await rest.next(), rest });
+          const cancel = () => controller.abort(new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled'));
+          return { response: begun(), cancel };
         };
+        const tried = { capabilities: route.capabilities, attempt: tries + attempt };
+        return deps.telemetry === undefined ? begin(options) : deps.telemetry.attempt(target, tried, options, begin);
       },
       // That it began says nothing of how it ends.
       { verdict: REACHED },

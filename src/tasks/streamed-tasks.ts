@@ -21,6 +21,9 @@ import { defaultAnswer, orderContext, type TasksDeps } from './task-routing.js';
 /** Streams of which it is known where they went; the oldest are forgotten first. */
 const MAX_REMEMBERED = 10_000;
 
+/** What a stream counts as that its caller left. */
+const CALLER_GONE = new TroupeError('CANCELLED', 'CANCELLED', 'the caller has gone');
+
 /** Where a stream went. */
 interface Sent {
   readonly nodeId: string;
@@ -49,6 +52,8 @@ export class StreamedTasks {
       if (windowMs > 0) this.remember(taskId, { nodeId, fallback });
     };
     const course = new StreamCourse(this.deps, order, call, { windowMs, onSent });
+    const ended = this.deps.telemetry?.begin(order.route.capabilities);
+    let failure: unknown = CALLER_GONE;
     try {
       yield this.wrap(taskId, course.cursor, ACCEPTED);
       for (let goesOn = true; goesOn; ) {
@@ -57,7 +62,7 @@ export class StreamedTasks {
         if (begun === undefined) {
           const answer = defaultAnswer(this.deps, order);
           if (answer !== undefined) yield this.wrap(taskId, course.cursor + 1n, { $case: 'result', value: answer });
-          return;
+          break;
         }
         try {
           for (let step = begun.first; step.done !== true; step = await begun.rest.next()) {
@@ -69,7 +74,12 @@ export class StreamedTasks {
           goesOn = course.failed(error);
         }
       }
+      failure = undefined;
+    } catch (error) {
+      failure = error;
+      throw error;
     } finally {
+      ended?.(failure);
       await course.leave();
     }
   }

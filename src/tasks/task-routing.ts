@@ -13,6 +13,7 @@ import type { Router } from '../upstream/router.js';
 import type { RoutingPolicy } from '../upstream/routing-policy.js';
 import type { TaskExecutor } from './executor.js';
 import { type OrderContext, orderFallback, type TaskOrder } from './task-order.js';
+import type { TaskTelemetry } from './task-telemetry.js';
 
 export interface TasksDeps {
   readonly router: Router;
@@ -25,6 +26,8 @@ export interface TasksDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly defaultStrategy: StrategyName;
+  /** Undefined where nothing is measured. */
+  readonly telemetry?: TaskTelemetry | undefined;
 }
 
 export function orderContext({ clock, random, defaultStrategy, policy }: TasksDeps, call: Call): OrderContext {

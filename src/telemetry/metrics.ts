@@ -83,14 +83,14 @@ export class Metrics {
     return () => readers.delete(reader);
   }
 
-  /** All that was measured, in the order of first use. */
+  /** All that is measured. */
   collect(): readonly Family[] {
     const families: Family[] = [];
-    for (const [instrument, lines] of this.counters) families.push({ instrument, lines: lines.read() });
     for (const [instrument, lines] of this.histograms) families.push({ instrument, lines: lines.read() });
-    for (const [instrument, readers] of this.readers) {
+    for (const instrument of new Set([...this.readers.keys(), ...this.counters.keys()])) {
       const sums = new Lines(instrument, () => new Count());
-      for (const read of readers) for (const [labels, value] of read()) sums.of(labels).add(value);
+      for (const { labels, value } of this.counters.get(instrument)?.read() ?? []) sums.of(labels).add(value as number);
+      for (const read of this.readers.get(instrument) ?? []) for (const [labels, value] of read()) sums.of(labels).add(value);
       families.push({ instrument, lines: sums.read() });
     }
     return families;

@@ -59,6 +59,11 @@ export class Tracing {
     return new SampledHop(this.tracer.startSpan(name, { kind, ...(attributes && { attributes }) }, parentContext));
   }
 
+  /** As `begin`, for what begins no trace of its own: undefined also where there is no trace to go on with. */
+  follow(name: string, options: HopOptions): Hop | undefined {
+    return options.parent === undefined || parseTraceparent(options.parent) === undefined ? undefined : this.begin(name, options);
+  }
+
   private beginTrace(name: string, kind: SpanKind, attributes: Attributes | undefined): Hop {
     if (this.random.next() >= this.ratio) return new UnsampledHop(formatTraceparent(newTrace(this.random)));
     const chosen = ROOT_CONTEXT.setValue(CHOSEN, true);

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import { AGENT_SERVICE, type Instance, NODE_SERVICE } from '../core/instance.js';
 import type { ClusterView, Target, ViewUpdate } from '../discovery/view.js';
-import { CircuitBreaker, type CircuitPolicy } from '../resilience/circuit-breaker.js';
+import { CircuitBreaker, type CircuitPolicy, type CircuitState } from '../resilience/circuit-breaker.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Ejections } from './ejections.js';
 import {
@@ -67,6 +67,8 @@ export class HealthTable {
   private readonly badAgents = new Map<string, HealthKind>();
   private readonly ejections: Ejections;
   private readonly listeners = new Set<(transition: HealthTransition) => void>();
+  /** How often instances turned to each state, and circuits of nodes to each of theirs. */
+  readonly transitions = { health: new Map<HealthKind, number>(), circuits: new Map<string, number>() };
   private changes = 0;
   private eras = 0;
   private readonly stopListening: () => void;
@@ -184,7 +186,10 @@ export class HealthTable {
         ...watched(instance, this.deps.clock.now()),
         kind: 'node',
         state,
-        breaker: this.newBreaker(() => this.refresh(fresh)),
+        breaker: this.newBreaker(({ kind }) => {
+          tally(this.transitions.circuits, kind);
+          this.refresh(fresh);
+        }),
       };
       record = fresh;
       this.nodes.set(instance.id, record);
@@ -239,7 +244,7 @@ export class HealthTable {
     return record;
   }
 
-  private newBreaker(onChange: () => void): CircuitBreaker {
+  private newBreaker(onChange: (state: CircuitState) => void): CircuitBreaker {
     this.eras += ERAS_OF_A_LIFE;
     return new CircuitBreaker(NODE_CIRCUIT, this.deps.clock, onChange, this.eras);
   }
@@ -268,6 +273,7 @@ export class HealthTable {
     this.watchTime(record);
     const isChanged = before.kind !== record.state.kind;
     if (isChanged) {
+      tally(this.transitions.health, record.state.kind);
       record.sinceMs = clock.now();
       this.index(record);
     }
@@ -309,4 +315,8 @@ export class HealthTable {
     const untilMs = remainingMs === undefined ? undefined : this.deps.clock.now() + remainingMs;
     return { service, id, nodeId, kind: state.kind, reason: reasonOf(state), sinceMs, untilMs };
   }
+}
+
+function tally<K>(counts: Map<K, number>, key: K): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }

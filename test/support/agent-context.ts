@@ -3,6 +3,7 @@ import type { AgentDefinition } from '../../src/agent/define-agent.js';
 import type { JsonObject } from '../../src/core/json.js';
 import { type Payload, type PayloadInput, payloadJson, payloadText, toPayload } from '../../src/core/payload.js';
 import { silentLogger } from '../../src/telemetry/logger.js';
+import { silentSpan } from '../../src/telemetry/tracing.js';
 import { silentContext } from './silent-post.js';
 
 export interface Given {
@@ -71,6 +72,7 @@ export async function activate<Config, State>(definition: AgentDefinition<Config
       signal: asked.signal ?? context.signal,
       remainingMs: () => 60_000,
       traceparent: undefined,
+      span: silentSpan(undefined),
       emit: async (chunk) => {
         const seen = toPayload(chunk);
         emitted.push(seen);

@@ -2,13 +2,16 @@ import { MAX_CAPABILITIES, type ManifestInput } from '../../agent/manifest.js';
 import { TroupeError } from '../../core/errors.js';
 import { AGENT_SERVICE, NODE_SERVICE } from '../../core/instance.js';
 import { agentCircuit } from '../../node/agent-status.js';
+import { Executions } from '../../node/executions.js';
 import { LocalNodeTasks } from '../../node/local-tasks.js';
 import { ManifestStore } from '../../node/manifest-store.js';
 import { AgentNode } from '../../node/node.js';
 import { nodeService, RoutedNodeDefinition } from '../../node/node-service.js';
 import { AgentHost } from '../../runtime/host.js';
+import { INSTRUMENTS } from '../../telemetry/instruments.js';
 import type { NodeConfig } from '../config.js';
 import { Member } from '../member.js';
+import { observeHost } from '../member-metrics.js';
 import { openOperations } from '../operations.js';
 import { type RunningRole, serve } from '../role.js';
 
@@ -25,6 +28,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   const operations = await openOperations('node', config);
   const member = new Member(config, operations);
   const { server, health, logger, clock, view, routes, startedAtMs, version } = member;
+  const { metrics, tracing } = operations;
   const nodeId = config.id;
   const store = new ManifestStore(config.dataDir, logger);
   let host: AgentHost;
@@ -32,7 +36,8 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   let port: number;
   try {
     manifests = await store.load();
-    host = new AgentHost(config.agents, { nodeId, clock, logger, post: member.messaging.office });
+    const onCircuit = metrics && ((to: string) => metrics.counter(INSTRUMENTS.circuitTransitions, to).add());
+    host = new AgentHost(config.agents, { nodeId, clock, logger, post: member.messaging.office, tracing, onCircuit });
     if (host.definitions.length > MAX_CAPABILITIES) {
       throw new TroupeError(
         'INVALID_ARGUMENT',
@@ -61,7 +66,9 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
   });
   const node = new AgentNode({ host, membership, manifests: store, clock, logger, onDrain: () => member.programs?.drain() });
   const processLoad = operations.load;
-  const tasks = new LocalNodeTasks({ nodeId, host, membership, clock, processLoad });
+  const executions = metrics === undefined && tracing === undefined ? undefined : new Executions({ metrics, tracing, clock });
+  const tasks = new LocalNodeTasks({ nodeId, host, membership, clock, processLoad, executions });
+  if (metrics !== undefined) observeHost(metrics, host);
   member.mountServices(membership, { agents: node }, tasks);
   server.mount(
     RoutedNodeDefinition,

@@ -1,5 +1,6 @@
 import { systemClock } from '../../core/clock.js';
 import { isTroupeError, messageOf, TroupeError } from '../../core/errors.js';
+import { AGENT_SERVICE, GATEWAY_SERVICE, NODE_SERVICE } from '../../core/instance.js';
 import { systemRandom } from '../../core/random.js';
 import { runGroup } from '../../core/run-group.js';
 import { RegistryDefinition } from '../../gen/troupe/v1/registry.js';
@@ -10,8 +11,10 @@ import { WatchHub } from '../../registry/watch-hub.js';
 import { mountReflection } from '../../rpc/reflection-service.js';
 import { RpcServer } from '../../rpc/server.js';
 import { Keys } from '../../store/keys.js';
+import { measuredStore } from '../../store/measured-store.js';
 import { MemoryStore } from '../../store/memory-store.js';
 import type { Store } from '../../store/store.js';
+import { INSTRUMENTS } from '../../telemetry/instruments.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { RegistryConfig } from '../config.js';
 import { openOperations } from '../operations.js';
@@ -26,8 +29,9 @@ const FIRST_READ_MS = 5_000;
 /** @throws UNAVAILABLE / STORE_UNAVAILABLE when the store does not answer, PORT_IN_USE, INVALID_ARGUMENT. */
 export async function startRegistry(config: RegistryConfig): Promise<RunningRole> {
   const operations = await openOperations('registry', config);
-  const { logger, health } = operations;
-  const store = await openStore(config, logger);
+  const { logger, health, metrics } = operations;
+  const opened = await openStore(config, logger);
+  const store = metrics === undefined ? opened : measuredStore(opened, metrics);
   const deps = { store, keys: new Keys(config.prefix), clock: systemClock, random: systemRandom, logger };
   const mirror = new Mirror(deps);
   const hub = new WatchHub(mirror, systemClock);
@@ -43,6 +47,15 @@ export async function startRegistry(config: RegistryConfig): Promise<RunningRole
   );
   health.mount(server);
   mountReflection(server);
+  if (metrics !== undefined) {
+    metrics.observe(INSTRUMENTS.registryWatchers, () => hub.watchers);
+    metrics.observe(INSTRUMENTS.registryLeading, () => (leader.isLeading ? 1 : 0));
+    metrics.observe(INSTRUMENTS.registryMirrorAge, () => mirror.ageMs() / 1_000);
+    metrics.observe(INSTRUMENTS.registryInstances, () => {
+      const services = [NODE_SERVICE, AGENT_SERVICE, GATEWAY_SERVICE];
+      return services.map((service) => [[service], [...mirror.catalog.ofService(service)].length] as const);
+    });
+  }
 
   try {
     await requireStore(config, store);

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { OpenRequest, OpenResponse } from '../../../src/gen/troupe/internal/v1/link.js';
 import { LinkSession, type LinkStream } from '../../../src/link/link-session.js';
+import { LinkTraffic } from '../../../src/link/link-traffic.js';
 import { encodeMessage } from '../../../src/rpc/encode.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 
@@ -31,10 +32,15 @@ function opened() {
     cancel: () => undefined,
   });
   const nothing = () => undefined;
-  const session = new LinkSession(stream as unknown as LinkStream, true, clock, {
-    ...{ hello: nothing, welcome: nothing, envelope: nothing, task: nothing, outcome: nothing, drains: nothing },
-    ended: (_, { reason }) => ends.push(reason),
-  });
+  const session = new LinkSession(
+    stream as unknown as LinkStream,
+    true,
+    { clock, traffic: new LinkTraffic() },
+    {
+      ...{ hello: nothing, welcome: nothing, envelope: nothing, task: nothing, outcome: nothing, drains: nothing },
+      ended: (_, { reason }) => ends.push(reason),
+    },
+  );
   return { clock, session, stream, written, ends };
 }
 

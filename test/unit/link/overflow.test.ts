@@ -4,6 +4,7 @@ import { systemRandom } from '../../../src/core/random.js';
 import { OpenResponse } from '../../../src/gen/troupe/internal/v1/link.js';
 import { EnvelopeKind } from '../../../src/gen/troupe/v1/envelope.js';
 import type { LinkStream } from '../../../src/link/link-session.js';
+import { LinkTraffic } from '../../../src/link/link-traffic.js';
 import { Peer } from '../../../src/link/peer.js';
 import { encodeMessage } from '../../../src/rpc/encode.js';
 import { silentLogger } from '../../../src/telemetry/logger.js';
@@ -36,6 +37,7 @@ async function stuck() {
       broken: (_, { code, reason }) => happened.push(`broken ${code}/${reason}`),
       unsent: (_, { code, reason, metadata }) => happened.push(`unsent ${code}/${reason} ${metadata.started}`),
     },
+    traffic: new LinkTraffic(),
     nextAttempt: () => 1n,
     dial: () => stream as unknown as LinkStream,
   });

@@ -1,0 +1,88 @@
+import type { Clock } from '../core/clock.js';
+import { type ErrorCode, isTroupeError } from '../core/errors.js';
+import type { Target } from '../discovery/view.js';
+import { INSTRUMENTS } from '../telemetry/instruments.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { SpanKind, type Tracing } from '../telemetry/tracing.js';
+import { outcomeOf } from '../upstream/outcome.js';
+import type { Try } from '../upstream/route.js';
+
+export interface TaskTelemetryDeps {
+  readonly metrics?: Metrics | undefined;
+  readonly tracing?: Tracing | undefined;
+  readonly clock: Clock;
+}
+
+interface Tracked {
+  readonly traceparent: string | undefined;
+}
+
+/** Measures the tasks of a router and its tries, and makes the spans of the tries. */
+export class TaskTelemetry {
+  private inFlight = 0;
+
+  constructor(private readonly deps: TaskTelemetryDeps) {
+    deps.metrics?.observe(INSTRUMENTS.taskInFlight, () => this.inFlight);
+  }
+
+  /** A task begins. Gives how to tell its end: with its error, where it failed. */
+  begin(capabilities: readonly string[]): (error?: unknown) => void {
+    const { metrics, clock } = this.deps;
+    const beganAtMs = clock.monotonicMs();
+    this.inFlight += 1;
+    return (error) => {
+      this.inFlight -= 1;
+      if (metrics === undefined) return;
+      const code = codeOf(error);
+      // Names that nobody offers are whatever callers make up.
+      const label = code === 'NOT_FOUND' ? 'unknown' : capabilityLabel(capabilities);
+      metrics.histogram(INSTRUMENTS.taskDuration, label, code).record((clock.monotonicMs() - beganAtMs) / 1_000);
+    };
+  }
+
+  /** Does one try with `send`, which gets the trace context that goes with it. */
+  attempt<T, O extends Tracked>(
+    { instance }: Target,
+    { capabilities, attempt }: { readonly capabilities: readonly string[]; readonly attempt: number },
+    options: O,
+    send: (options: O) => Try<T>,
+  ): Try<T> {
+    const { metrics, tracing } = this.deps;
+    const hop = tracing?.begin('troupe.task.attempt', {
+      kind: SpanKind.CLIENT,
+      parent: options.traceparent,
+      attributes: {
+        'troupe.agent.id': instance.id,
+        'troupe.node.id': instance.nodeId,
+        'troupe.task.attempt': attempt,
+      },
+    });
+    const ended = (error?: unknown) => {
+      hop?.end(error);
+      metrics?.counter(INSTRUMENTS.taskAttempts, capabilityLabel(capabilities), outcomeLabel(error)).add();
+    };
+    try {
+      const sent = send(hop === undefined ? options : { ...options, traceparent: hop.traceparent });
+      sent.response.then(() => ended(), ended);
+      return sent;
+    } catch (error) {
+      ended(error);
+      throw error;
+    }
+  }
+}
+
+/** Of a task that is for one agent, or for any that has all of the capabilities. */
+function capabilityLabel(capabilities: readonly string[]): string {
+  return capabilities.length === 0 ? 'by_id' : capabilities.join('+');
+}
+
+function codeOf(error: unknown): ErrorCode | 'OK' {
+  if (error === undefined) return 'OK';
+  return isTroupeError(error) ? error.code : 'INTERNAL';
+}
+
+function outcomeLabel(error: unknown): string {
+  if (error === undefined) return 'completed';
+  return isTroupeError(error) ? outcomeOf(error) : 'failed';
+}
