@@ -22,15 +22,19 @@ export class Reader {
     private readonly env: Readonly<Record<string, string | undefined>>,
   ) {}
 
+  /** @throws at the end, with all that was not as the document says. */
   async follow(steps: readonly Step[], document: string): Promise<void> {
-    for (const step of steps) {
+    const wrong: string[] = [];
+    for (const step of [...steps, { kind: 'stop', line: Number.NaN, prefix: '' } as const]) {
       try {
         await this.take(step);
       } catch (error) {
-        throw new Error(`${document}:${step.line}: ${error instanceof Error ? error.message : String(error)}`);
+        wrong.push(`${document}:${step.line}: ${error instanceof Error ? error.message : String(error)}`);
+        // What comes after it builds on what is there.
+        if (step.kind === 'start') break;
       }
     }
-    await this.stop('');
+    if (wrong.length > 0) throw new Error(wrong.join('\n\n'));
   }
 
   private async take(step: Step): Promise<void> {
