@@ -5,7 +5,7 @@ JEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help check-node install build generate demo test chaos lint format bench clean
+.PHONY: help check-node install build generate reference demo test chaos lint format bench clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -22,6 +22,9 @@ build: install ## compiles src/ and examples/ into dist/
 
 generate: install ## generates src/gen from proto/
 	@node scripts/generate.mjs
+
+reference: build ## writes docs/reference from the settings and the command
+	@node scripts/reference.mjs
 
 demo: build ## shows a cluster at work on this machine
 	@node dist/src/app/main.js demo $(DEMO_ARGS)

@@ -8,6 +8,7 @@ export const EXTRA_SUITES = {
   docs: ['etcd', 'grpcurl', 'python'],
   image: ['etcd'],
   k8s: [],
+  observability: [],
   package: [],
 };
 

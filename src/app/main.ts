@@ -2,11 +2,7 @@
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { processIo } from '../cli/process-io.js';
 import { runCli } from '../cli/program.js';
-import { demoCommand } from './commands/demo.js';
-import { devCommand } from './commands/dev.js';
-import { gatewayCommand } from './commands/gateway.js';
-import { nodeCommand } from './commands/node.js';
-import { registryCommand } from './commands/registry.js';
+import { APP_COMMANDS } from './commands/all.js';
 import { VERSION } from './version.js';
 
 // What grpc-js prints by itself is told to users by our own errors.
@@ -19,7 +15,7 @@ const controller = new AbortController();
 process.once('SIGINT', () => controller.abort());
 
 const io = processIo({ signal: controller.signal, version: VERSION });
-const exitCode = await runCli(process.argv.slice(2), io, [devCommand, registryCommand, nodeCommand, gatewayCommand, demoCommand]);
+const exitCode = await runCli(process.argv.slice(2), io, APP_COMMANDS);
 process.exitCode = exitCode;
 // Interrupted, there may be calls under way that nobody waits for any more: that they are called off has to reach the other side,
 // which takes a stream whose connection just ends for one that somebody comes back to. Then nothing keeps this process.

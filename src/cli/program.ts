@@ -19,10 +19,10 @@ import { undeployCommand } from './commands/undeploy.js';
 import { type ErrorFormat, EXIT, ExitError, exitCodeOf, printError, UsageError } from './errors.js';
 import type { CliIo } from './io.js';
 
-/** Adds a command that runs a role (`program.command('node')…`). Its action throws what printError prints. */
-export type RoleCommand = (program: Command) => void;
-
 type AddCommand = (program: Command, io: CliIo) => void;
+
+/** Adds a command that runs a role (`program.command('node')…`). Its action throws what printError prints. */
+export type RoleCommand = AddCommand;
 
 const GROUPS: readonly { readonly heading: string; readonly add: readonly AddCommand[] }[] = [
   {
@@ -60,7 +60,7 @@ Exit codes: 0 done, 1 failure, 2 wrong usage, 3 not reachable, 4 refused by the 
 Environment: TROUPE_ADDRESS (the gateway), NO_COLOR (no colours), TROUPE_DEBUG=1 (stack traces of errors).`,
     );
   program.commandsGroup('Run a role:');
-  for (const add of roleCommands) add(program);
+  for (const add of roleCommands) add(program, io);
   for (const { heading, add } of GROUPS) {
     program.commandsGroup(heading);
     for (const each of add) each(program, io);

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../core/errors.js';
 
 export const DEFAULT_PREFIX = '/troupe';
-const MAX_PREFIX_BYTES = 200;
+export const MAX_PREFIX_BYTES = 200;
 
 /**
  * The whole key schema. Every key of Troupe is made and read here, so that this file is the list of what is in the store.

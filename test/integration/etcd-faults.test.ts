@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { isTroupeError } from '../../src/core/errors.js';
 import type { EtcdOptions } from '../../src/store/etcd-connection.js';
@@ -5,6 +8,7 @@ import type { EtcdStore } from '../../src/store/etcd-store.js';
 import type { Store, Write } from '../../src/store/store.js';
 import { startEtcd, type TestEtcd } from '../support/etcd.js';
 import { eventually } from '../support/eventually.js';
+import { client, launch, startRole } from '../support/roles.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 import { keyOf, WatchRecorder } from '../support/watch-recorder.js';
 
@@ -362,6 +366,26 @@ describe('etcd with users', () => {
     const recorder = new WatchRecorder(reader, '/elsewhere/', 0n);
     await eventually(() => expect(recorder.ended).toBe(true));
     expect(recorder.error).toMatchObject(denied);
+  }, 60_000);
+
+  it('lets a registry in by a file that holds its password, given by the configuration', async () => {
+    const etcd = await startWithUsers();
+    const folder = await mkdtemp(join(tmpdir(), 'troupe-etcd-users-'));
+    cleanups.push(() => rm(folder, { recursive: true }));
+    const passwordFile = join(folder, 'password');
+    const config = join(folder, 'troupe.json');
+    await writeFile(
+      config,
+      JSON.stringify({ store: 'etcd', etcd: [etcd.endpoint], etcdUser: 'root', etcdPasswordFile: passwordFile }),
+    );
+    await writeFile(passwordFile, `${root.password}\n`);
+    const registry = await startRole('registry', ['--config', config]);
+    await expect(client(registry.address).instances()).resolves.toEqual([]);
+    await writeFile(passwordFile, 'wrong');
+    const refused = launch('registry', ['--config', config]);
+    expect((await refused.exit).code).not.toBe(0);
+    expect(refused.stderr).toMatch(/STORE_AUTH/);
+    expect(refused.stderr).not.toContain('wrong');
   }, 60_000);
 
   it('needs no users where etcd has none', async () => {

@@ -1,100 +1,54 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import type { ManifestInput } from '../../agent/manifest.js';
+import { examples } from '../../cli/cluster.js';
+import type { CliIo } from '../../cli/io.js';
 import { connect, type TroupeClient } from '../../client/client.js';
 import { messageOf } from '../../core/errors.js';
 import { loadAgents } from '../../node/load-agents.js';
-import type { LogLevel } from '../../telemetry/logger.js';
-import { DEFAULTS } from '../config.js';
 import { TEAM, TEAM_MODULE } from '../demo/team.js';
 import { LocalCluster } from '../dev/cluster.js';
 import { gatewayInStep } from '../dev/in-step.js';
 import type { SupervisorEvent } from '../dev/supervisor.js';
 import { stopSignal } from '../run-role.js';
-import {
-  collect,
-  hostOption,
-  leaseTtlOption,
-  logLevelOption,
-  parsePort,
-  policyOption,
-  readPolicy,
-  strategyOption,
-  wholeNumber,
-} from './options.js';
-
-interface DevFlags {
-  readonly agents?: readonly string[];
-  readonly deploy: boolean;
-  readonly nodes: number;
-  readonly host: string;
-  readonly port: number;
-  readonly nodePort: number;
-  readonly registryPort: number;
-  readonly leaseTtl: number;
-  readonly strategy: string;
-  readonly policy?: string;
-  readonly logLevel: LogLevel;
-}
+import type { Values } from '../settings/catalogue.js';
+import { addSettings } from '../settings/options.js';
+import { passedOn } from '../settings/pass-on.js';
+import { readSettings, type Settings } from '../settings/read-settings.js';
+import { readPolicy } from './member-config.js';
 
 const CATCH_UP_MS = 5_000;
 
-export function devCommand(program: Command): void {
-  program
-    .command('dev')
-    .description('runs a whole cluster on this machine: registry, nodes and a gateway, each its own process')
-    .addOption(
-      new Option(
-        '--agents <module>',
-        'module or package that exports agents; may be given several times (default: the example agents)',
-      )
-        .env('TROUPE_AGENTS')
-        .argParser(collect),
-    )
-    .addOption(new Option('--no-deploy', 'loads agents without deploying one of each kind'))
-    .addOption(new Option('--nodes <n>', 'how many nodes, 1 to 32').default(3).argParser(wholeNumber(1, 32)))
-    .addOption(hostOption())
-    .addOption(
-      new Option('--port <port>', 'port of the gateway; 0 picks a free one')
-        .env('TROUPE_PORT')
-        .default(DEFAULTS.gatewayPort)
-        .argParser(parsePort),
-    )
-    .addOption(
-      new Option('--node-port <port>', 'port of the first node, the others follow; 0 picks free ones')
-        .default(DEFAULTS.nodePort)
-        .argParser(parsePort),
-    )
-    .addOption(
-      new Option('--registry-port <port>', 'port of the registry; 0 picks a free one')
-        .default(DEFAULTS.registryPort)
-        .argParser(parsePort),
-    )
-    .addOption(leaseTtlOption())
-    .addOption(strategyOption())
-    .addOption(policyOption())
-    .addOption(logLevelOption('warn'))
+export function devCommand(program: Command, io: CliIo): void {
+  addSettings(
+    program
+      .command('dev')
+      .description('runs a whole cluster on this machine: registry, nodes and a gateway, each its own process'),
+    'dev',
+  )
     .addHelpText(
       'after',
-      '\nExamples:\n  troupe dev\n  troupe dev --agents ./hello.mjs --nodes 2\n  troupe dev --port 0 --node-port 0 --registry-port 0',
+      examples('troupe dev', 'troupe dev --agents ./hello.mjs --nodes 2', 'troupe dev --port 0 --node-port 0 --registry-port 0'),
     )
-    .action(runDev);
+    .action(async (_flags: unknown, command: Command) => runDev(await readSettings('dev', command, io)));
 }
 
-async function runDev(flags: DevFlags): Promise<void> {
+async function runDev(settings: Settings<'dev'>): Promise<void> {
   const asked = stopSignal();
+  const { values } = settings;
   // What is wrong with it is told here, once, and not by every process.
-  await readPolicy(flags.policy);
-  const modules = flags.agents ?? [TEAM_MODULE];
+  await readPolicy(settings);
+  const modules = values.agents ?? [TEAM_MODULE];
   // A module that does not load is told here, once, and not by every node.
   const team =
-    flags.agents === undefined
+    values.agents === undefined
       ? TEAM
       : oneOfEach((await Promise.all(modules.map((module) => loadAgents(module, process.cwd())))).flat());
   const cluster = new LocalCluster({
-    ...flags,
-    gatewayPort: flags.port,
-    leaseTtlSeconds: flags.leaseTtl,
+    ...values,
+    gatewayPort: values.port,
+    leaseTtlSeconds: values.leaseTtl,
     agents: modules,
+    flags: passedOn(settings.resolution, ['config', 'metrics', 'otlpEndpoint', 'traceRatio']),
     cwd: process.cwd(),
     restart: true,
     onLog: (name, line) => say(`${name}: ${line}`),
@@ -103,7 +57,7 @@ async function runDev(flags: DevFlags): Promise<void> {
   try {
     const stopping = new AbortController();
     const stop = asked.then(() => stopping.abort());
-    const up = start(cluster, flags, flags.deploy ? team : [], stopping.signal);
+    const up = start(cluster, values, values.deploy ? team : [], stopping.signal);
     up.catch(() => undefined);
     await Promise.race([up.then(() => stop), stop]);
   } finally {
@@ -113,7 +67,7 @@ async function runDev(flags: DevFlags): Promise<void> {
 
 async function start(
   cluster: LocalCluster,
-  { host, registryPort }: DevFlags,
+  { host, registryPort }: Values<'dev'>,
   team: readonly ManifestInput[],
   signal: AbortSignal,
 ): Promise<void> {

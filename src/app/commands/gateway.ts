@@ -1,58 +1,17 @@
 import type { Command } from 'commander';
-import { DEFAULTS, type GatewayConfig, hostId } from '../config.js';
+import { examples } from '../../cli/cluster.js';
+import type { CliIo } from '../../cli/io.js';
 import { runRole } from '../run-role.js';
-import {
-  advertiseOption,
-  hostOption,
-  idOption,
-  leaseTtlOption,
-  logLevelOption,
-  policyOption,
-  portOption,
-  preferZoneOption,
-  readPolicy,
-  registryOption,
-  strategyOption,
-  type TelemetryFlags,
-  telemetryConfig,
-  telemetryOptions,
-  zoneOption,
-} from './options.js';
+import { addSettings } from '../settings/options.js';
+import { readSettings } from '../settings/read-settings.js';
+import { memberConfig } from './member-config.js';
 
-type GatewayFlags = Omit<GatewayConfig, 'id' | 'advertiseHost' | 'leaseTtlSeconds' | 'policy' | 'ops' | 'telemetry'> &
-  TelemetryFlags & {
-    readonly id?: string;
-    readonly advertise?: string;
-    readonly leaseTtl: number;
-    readonly policy?: string;
-  };
-
-export function gatewayCommand(program: Command): void {
-  const command = program
-    .command('gateway')
-    .description('runs a gateway: the one address that clients need')
-    .addOption(registryOption())
-    .addOption(portOption(DEFAULTS.gatewayPort))
-    .addOption(hostOption())
-    .addOption(advertiseOption())
-    .addOption(idOption('gateway'))
-    .addOption(zoneOption())
-    .addOption(leaseTtlOption())
-    .addOption(strategyOption())
-    .addOption(policyOption())
-    .addOption(preferZoneOption())
-    .addOption(logLevelOption())
-    .addHelpText(
-      'after',
-      '\nExamples:\n  troupe gateway\n  troupe gateway --port 8081 --registry registry-0:8000,registry-1:8000',
-    )
-    .action(async ({ id = hostId('gateway'), advertise, leaseTtl, policy: file, ...flags }: GatewayFlags) => {
-      const policy = await readPolicy(file);
+export function gatewayCommand(program: Command, io: CliIo): void {
+  addSettings(program.command('gateway').description('runs a gateway: the one address that clients need'), 'gateway')
+    .addHelpText('after', examples('troupe gateway', 'troupe gateway --port 8081 --registry registry-0:8000,registry-1:8000'))
+    .action(async (_flags: unknown, command: Command) => {
+      const config = await memberConfig(await readSettings('gateway', command, io));
       const { startGateway } = await import('../roles/gateway.js');
-      const telemetry = telemetryConfig(flags);
-      await runRole(() =>
-        startGateway({ ...flags, ...telemetry, policy, id, advertiseHost: advertise, leaseTtlSeconds: leaseTtl }),
-      );
+      await runRole(() => startGateway(config));
     });
-  for (const option of telemetryOptions()) command.addOption(option);
 }

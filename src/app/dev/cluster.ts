@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly policy?: string | undefined;
   readonly leaseTtlSeconds: number;
   readonly logLevel: LogLevel;
+  /** For all processes, besides what this says. */
+  readonly flags?: readonly string[];
   /** Where the processes run. */
   readonly cwd: string;
   /** Whether a process that ends is started again. */
@@ -114,9 +116,15 @@ export class LocalCluster {
 
   private start(name: string, args: readonly string[]): Supervised {
     if (this.stopped !== undefined) throw new TroupeError('CANCELLED', 'CANCELLED', 'the cluster is stopping');
-    const { cwd, restart, logLevel, onLog, onEvent } = this.options;
+    const { cwd, restart, logLevel, flags = [], onLog, onEvent } = this.options;
     const supervised = new Supervised(
-      { name, args: [...args, '--ops-port', '0', '--log-level', logLevel], cwd, restart, onLog: (line) => onLog(name, line) },
+      {
+        name,
+        args: [...args, '--ops-port', '0', ...flags, '--log-level', logLevel],
+        cwd,
+        restart,
+        onLog: (line) => onLog(name, line),
+      },
       onEvent,
     );
     this.processes.set(name, supervised);

@@ -1,0 +1,61 @@
+import { type Command, Option } from 'commander';
+import { examples } from '../../cli/cluster.js';
+import { paintFor } from '../../cli/colours.js';
+import { EXIT, ExitError } from '../../cli/errors.js';
+import type { CliIo } from '../../cli/io.js';
+import { printable } from '../../cli/printable.js';
+import { explainJson, explainTable } from '../settings/explain.js';
+import { addSettings } from '../settings/options.js';
+import { printWarnings, readConfigFile, resolveFor } from '../settings/read-settings.js';
+import { ROLES, type Role } from '../settings/setting.js';
+
+interface ExplainOptions {
+  readonly output: 'table' | 'json';
+}
+
+export function configCommand(program: Command, io: CliIo): void {
+  const config = program.command('config').helpGroup('Look:').description('see what the settings of a role are, and who says so');
+  const explain = config
+    .command('explain')
+    .description('show each setting of a role, its value, where that comes from, and what said otherwise')
+    .addHelpText('after', examples('troupe config explain node', 'TROUPE_ZONE=b troupe config explain node --zone a'));
+  for (const role of ROLES) addExplain(explain, role, io);
+  config
+    .command('check')
+    .argument('<file>', 'configuration file, YAML or JSON')
+    .description('say all that is wrong with a configuration file')
+    .addHelpText('after', examples('troupe config check troupe.yaml'))
+    .action((file: string) => check(io, file));
+}
+
+function addExplain(explain: Command, role: Role, io: CliIo): void {
+  addSettings(explain.command(role).description(`settings of troupe ${role}; takes its flags, so that one can try them`), role)
+    .addOption(new Option('-o, --output <format>', 'for people or for programs').choices(['table', 'json']).default('table'))
+    .addHelpText(
+      'after',
+      examples(`troupe config explain ${role}`, `troupe config explain ${role} --config troupe.yaml --output json`),
+    )
+    .action(async ({ output }: ExplainOptions, command: Command) => {
+      const resolution = await resolveFor(role, command, io);
+      const { problems, warnings } = resolution;
+      if (output === 'json') io.stdout(`${JSON.stringify(explainJson(resolution))}\n`);
+      else {
+        io.stdout(explainTable(resolution, paintFor(io, 'stdout')));
+        printWarnings(io, warnings);
+        printProblems(io, problems);
+      }
+      if (problems.length > 0) throw new ExitError(EXIT.usage);
+    });
+}
+
+async function check(io: CliIo, path: string): Promise<void> {
+  const { problems } = await readConfigFile(path);
+  printProblems(io, problems);
+  if (problems.length > 0) throw new ExitError(EXIT.usage);
+  io.stdout(`${printable(path)}: all settings are right\n`);
+}
+
+function printProblems(io: CliIo, problems: readonly string[]): void {
+  const paint = paintFor(io, 'stderr');
+  for (const problem of problems) io.stderr(`${paint('red', 'error:')} ${printable(problem)}\n`);
+}

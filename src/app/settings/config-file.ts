@@ -1,0 +1,140 @@
+import { type Document, isMap, isNode, isScalar, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
+import { SETTING_OF } from './catalogue.js';
+import { nearest } from './nearest.js';
+import { ROLES, type Role, type Setting } from './setting.js';
+import { quoted } from './show.js';
+
+/** A value of a configuration file, read and found good. */
+export interface FileEntry {
+  readonly key: string;
+  readonly value: unknown;
+  /** For this role alone; undefined: for every role that has the setting. */
+  readonly section: Role | undefined;
+  readonly line: number;
+}
+
+export interface ConfigFile {
+  readonly path: string;
+  readonly entries: readonly FileEntry[];
+  /** All that is wrong with it, each with file, line and key. */
+  readonly problems: readonly string[];
+}
+
+/** Nobody writes a longer one; a log file given by a slip is told as such. */
+const MOST_BYTES = 1024 * 1024;
+const MOST_ALIASES = 100;
+
+/** What a file of YAML or JSON (which is YAML) says. Never throws: what is wrong is among its problems. */
+export function parseConfigFile(path: string, text: string): ConfigFile {
+  if (Buffer.byteLength(text) > MOST_BYTES) return { path, entries: [], problems: [`${path}: it must be at most 1 MiB`] };
+  const reader = new Reader(path, text);
+  reader.read();
+  return { path, entries: reader.entries, problems: reader.problems };
+}
+
+class Reader {
+  readonly entries: FileEntry[] = [];
+  readonly problems: string[] = [];
+  private readonly lines = new LineCounter();
+  private readonly document: Document;
+
+  constructor(
+    private readonly path: string,
+    private readonly text: string,
+  ) {
+    this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false, logLevel: 'silent' });
+  }
+
+  read(): void {
+    const { document, text } = this;
+    for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
+      this.say(this.lineAt(pos[0]), code === 'DUPLICATE_KEY' ? duplicate(text.slice(pos[0], pos[1] + 40)) : message);
+    }
+    if (this.problems.length > 0 || document.contents === null) return;
+    const { contents } = document;
+    if (isScalar(contents) && contents.value === null) return;
+    if (isMap(contents)) this.readMap(contents, undefined);
+    else this.say(1, 'it must be a map of settings, such as "zone: eu-1"');
+  }
+
+  private readMap(map: YAMLMap, section: Role | undefined): void {
+    for (const pair of map.items) {
+      const key = String(isScalar(pair.key) ? pair.key.value : pair.key);
+      const line = this.lineOf(pair.key);
+      const role = ROLES.find((each) => each === key);
+      if (section === undefined && role !== undefined && isSection(pair, key)) {
+        if (isMap(pair.value)) this.readMap(pair.value, role);
+        else if (!isEmpty(pair)) this.say(line, `${key}: must be a map of settings of that role`);
+      } else this.readEntry(key, pair, { section, line });
+    }
+  }
+
+  private readEntry(
+    key: string,
+    pair: Pair,
+    { section, line }: { readonly section: Role | undefined; readonly line: number },
+  ): void {
+    const setting = SETTING_OF.get(key);
+    const wrong = whyNot(key, setting, section);
+    if (wrong !== undefined) this.say(line, wrong);
+    // As with environment variables: a template that had nothing to fill in has not set it.
+    if (setting === undefined || wrong !== undefined || isEmpty(pair)) return;
+    const given = this.plainValue(pair);
+    const parsed = setting.kind.read(given);
+    if (parsed.ok) this.entries.push({ key, value: parsed.value, section, line });
+    else this.say(line, `${section === undefined ? key : `${section}.${key}`} is ${quoted(setting, given)}: ${parsed.why}`);
+  }
+
+  /** Undefined for what is more aliases of aliases than anybody needs. */
+  private plainValue({ value }: Pair): unknown {
+    try {
+      return isNode(value) ? value.toJS(this.document, { maxAliasCount: MOST_ALIASES }) : value;
+    } catch {
+      return undefined;
+    }
+  }
+
+  private lineOf(node: unknown): number {
+    const range = (node as { readonly range?: readonly [number, number, number] | null }).range;
+    return this.lineAt(range?.[0] ?? 0);
+  }
+
+  private lineAt(offset: number): number {
+    return this.lines.linePos(offset).line;
+  }
+
+  private say(line: number, what: string): void {
+    this.problems.push(`${this.path}:${line}: ${what}`);
+  }
+}
+
+/** `registry` is a section as a map, and the setting of that name otherwise. */
+function isSection(pair: Pair, key: string): boolean {
+  return !SETTING_OF.has(key) || isMap(pair.value);
+}
+
+function isEmpty({ value }: Pair): boolean {
+  return value === null || (isScalar(value) && (value.value === null || value.value === ''));
+}
+
+function whyNot(key: string, setting: Setting | undefined, section: Role | undefined): string | undefined {
+  const given = section === undefined ? key : `${section}.${key}`;
+  if (setting === undefined) {
+    const names = [...SETTING_OF]
+      .filter(([, { roles }]) => section === undefined || roles.includes(section))
+      .map(([name]) => name);
+    const meant = nearest(key, section === undefined ? [...names, ...ROLES] : names);
+    return `unknown key ${given}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
+  }
+  if (setting.notInFile) return `${given} cannot be set by a file`;
+  if (section !== undefined && !setting.roles.includes(section))
+    return `${given}: a ${section} has no such setting; ${key} is for ${setting.roles.join(', ')}`;
+  return undefined;
+}
+
+function duplicate(text: string): string {
+  const key = /^["']?(\w+)/.exec(text)?.[1] ?? 'a key';
+  const hint =
+    key === 'registry' ? '; next to the section, give the addresses of registries in the sections node and gateway' : '';
+  return `${key} is there twice${hint}`;
+}

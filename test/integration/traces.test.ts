@@ -1,0 +1,173 @@
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { context, trace } from '@opentelemetry/api';
+import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
+import type { TroupeClient } from '../../src/client/client.js';
+import { cleanUp } from '../support/clean-up.js';
+import { type Collector, type ReceivedSpan, startCollector } from '../support/collector.js';
+import { eventually } from '../support/eventually.js';
+import { ROOT } from '../support/processes.js';
+import { client, type Role, startGateway, startNode, startRegistry, startRole } from '../support/roles.js';
+
+const TRACED = join(ROOT, 'test', 'support', 'agents', 'traced.mjs');
+const SENT_WITHIN = { timeoutMs: 20_000 };
+
+interface Done {
+  readonly spanId: string;
+  readonly active: string | null;
+  readonly recording: boolean;
+  readonly told: { readonly spanId: string };
+  readonly traceparent: string | null;
+}
+
+describe('a trace', () => {
+  let collector: Collector;
+  let node: Role;
+  let troupe: TroupeClient;
+  const sent = new InMemorySpanExporter();
+
+  beforeAll(async () => {
+    collector = await startCollector();
+    const registry = await startRegistry();
+    // The program of the client decides, and everybody else goes by that: their own ratio is 0.
+    const exporting = ['--otlp-endpoint', collector.endpoint, '--trace-ratio', '0'];
+    const gateway = await startGateway(registry.address, ...exporting);
+    node = await startRole('node', ['--id', 'node-1', '--registry', registry.address, '--agents', TRACED, ...exporting]);
+    const other = await startRole('node', ['--id', 'node-2', '--registry', registry.address, '--agents', TRACED, ...exporting]);
+    troupe = client(gateway.address);
+    await troupe.deploy({ id: 'traced-1', kind: 'traced' }, node.id);
+    await troupe.deploy({ id: 'told-1', kind: 'told' }, other.id);
+    const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(sent)] });
+    provider.register();
+    cleanUp(async () => {
+      trace.disable();
+      context.disable();
+      await provider.shutdown();
+    });
+  }, 40_000);
+
+  const ofTrace = (traceId: string) => collector.spans.filter((span) => span.traceId === traceId);
+  const named = (spans: readonly ReceivedSpan[], name: string) => spans.filter((span) => span.name === name);
+
+  it('goes from the client through gateway and node to the agent, to what its code does, and on with its messages', async () => {
+    const done = (await troupe.run('tracing', 'please')).json<Done>();
+    const [calling] = sent.getFinishedSpans().filter(({ name }) => name === 'troupe.v1.Tasks/Run');
+    const traceId = calling?.spanContext().traceId ?? '';
+    const spans = await eventually(() => {
+      const got = ofTrace(traceId);
+      expect(named(got, 'troupe.message told')).toHaveLength(2);
+      for (const name of ['troupe.v1.Tasks/Run', 'troupe.task.attempt', 'troupe.agent traced', 'read the file'])
+        expect(named(got, name)).toHaveLength(1);
+      return got;
+    }, SENT_WITHIN);
+    const one = (name: string) => named(spans, name)[0] as ReceivedSpan;
+    const [server, attempt, agent] = [one('troupe.v1.Tasks/Run'), one('troupe.task.attempt'), one('troupe.agent traced')];
+    expect(server).toMatchObject({ service: 'troupe-gateway', kind: 2, parentSpanId: calling?.spanContext().spanId });
+    expect(attempt).toMatchObject({ service: 'troupe-gateway', kind: 3, parentSpanId: server.spanId });
+    expect(attempt.attributes).toMatchObject({
+      'troupe.agent.id': 'traced-1',
+      'troupe.node.id': 'node-1',
+      'troupe.task.attempt': '1',
+    });
+    expect(agent).toMatchObject({
+      service: 'troupe-node',
+      kind: 2,
+      parentSpanId: attempt.spanId,
+      events: ['looked up'],
+      status: 0,
+    });
+    expect(agent.attributes).toMatchObject({ invoice: 'F-17', 'troupe.agent.kind': 'traced' });
+    expect(one('read the file').parentSpanId).toBe(agent.spanId);
+    for (const message of named(spans, 'troupe.message told'))
+      expect(message).toMatchObject({ service: 'troupe-node', kind: 5, parentSpanId: agent.spanId, events: ['noted'] });
+    // What the agent's author sees is that span, and what it is active for.
+    expect(done).toMatchObject({ spanId: agent.spanId, active: agent.spanId, recording: true });
+    expect(done.traceparent).toBe(`00-${traceId}-${agent.spanId}-01`);
+    expect(named(spans, 'troupe.message told').map(({ spanId }) => spanId)).toContain(done.told.spanId);
+  });
+
+  it("says what failed; the agent's log lines and its own have the ids of the trace", async () => {
+    await expect(troupe.run('tracing', 'fail')).rejects.toMatchObject({ reason: 'AGENT_ERROR' });
+    const failed = sent.getFinishedSpans().at(-1);
+    const traceId = failed?.spanContext().traceId ?? '';
+    expect(failed?.status.code).toBe(2);
+    const spans = await eventually(() => {
+      const got = ofTrace(traceId);
+      expect(got.map(({ name }) => name)).toEqual(
+        expect.arrayContaining(['troupe.v1.Tasks/Run', 'troupe.task.attempt', 'troupe.agent traced']),
+      );
+      return got;
+    }, SENT_WITHIN);
+    for (const name of ['troupe.v1.Tasks/Run', 'troupe.task.attempt', 'troupe.agent traced'])
+      expect(named(spans, name)[0]).toMatchObject({ status: 2, attributes: { 'error.type': 'AGENT_ERROR' } });
+    const lines = node.process.stderr.split('\n').filter((line) => line.includes(traceId));
+    const said = lines.map((line) => JSON.parse(line) as { msg: string; span_id: string });
+    expect(said.map(({ msg }) => msg)).toEqual(expect.arrayContaining(['at work', 'agent failed a task']));
+    expect(new Set(said.map(({ span_id }) => span_id)).size).toBe(1);
+  });
+
+  it('that its caller does not sample makes no spans anywhere, and goes on all the same', async () => {
+    const traceparent = `00-${'5'.repeat(32)}-${'6'.repeat(16)}-00`;
+    const done = (await troupe.run('tracing', 'please', { traceparent })).json<Done>();
+    expect(done).toMatchObject({ recording: false, traceparent, spanId: '6'.repeat(16) });
+    // What was sent after it has arrived.
+    await troupe.run('tracing', 'please');
+    const last = sent.getFinishedSpans().at(-1)?.spanContext().traceId ?? '';
+    await eventually(() => expect(named(ofTrace(last), 'troupe.agent traced')).toHaveLength(1), SENT_WITHIN);
+    expect(ofTrace('5'.repeat(32))).toEqual([]);
+  });
+
+  it('comes with metrics, which the collector gets as well', async () => {
+    await eventually(
+      () => {
+        for (const name of [
+          'troupe.task.duration',
+          'troupe.execution.duration',
+          'troupe.rpc.server.duration',
+          'troupe.lease.age',
+        ])
+          expect(collector.metrics).toContain(name);
+      },
+      { timeoutMs: 25_000 },
+    );
+  }, 30_000);
+});
+
+describe('a collector that is not there, or takes nothing,', () => {
+  it('holds up neither work nor the end of a process, and is told of once', async () => {
+    const sockets = new Set<Socket>();
+    const frozen = createServer((socket) => void sockets.add(socket));
+    await new Promise<void>((resolve) => frozen.listen(0, '127.0.0.1', resolve));
+    const address = frozen.address();
+    cleanUp(() => {
+      for (const socket of sockets) socket.destroy();
+      return new Promise((resolve) => frozen.close(resolve));
+    });
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const registry = await startRegistry();
+    const [silent, absent] = await Promise.all(
+      [`http://127.0.0.1:${port}`, 'http://127.0.0.1:1'].map((endpoint, index) =>
+        startNode(`node-${index}`, registry.address, '--otlp-endpoint', endpoint, '--trace-ratio', '1'),
+      ),
+    );
+    for (const node of [silent, absent] as Role[]) {
+      const troupe = client(node.address);
+      await troupe.deploy({ id: `echo-at-${node.id}`, kind: 'echo' });
+      // More than a queue holds.
+      for (let round = 0; round < 30; round++)
+        await Promise.all(Array.from({ length: 100 }, () => troupe.run('echo', 1, { agentId: `echo-at-${node.id}` })));
+    }
+    await eventually(
+      () => expect((absent as Role).process.stderr).toContain('the collector does not take telemetry; it is dropped'),
+      SENT_WITHIN,
+    );
+    expect((absent as Role).process.stderr.split('it is dropped')).toHaveLength(2);
+    for (const node of [silent, absent] as Role[]) {
+      const from = performance.now();
+      expect(await node.process.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+      // Messaging ends within 1.5 s; the rest is what is waited for a collector.
+      expect(performance.now() - from).toBeLessThan(8_000);
+    }
+  }, 60_000);
+});
