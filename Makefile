@@ -5,7 +5,7 @@ JEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help check-node install build generate reference demo test chaos lint format bench clean
+.PHONY: help check-node install build generate reference demo test docs-test pictures chaos lint format bench clean
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -34,6 +34,12 @@ test: build ## runs every test; JEST_ARGS='test/unit' picks some
 
 chaos: build ## breaks clusters under load, and shows how they took it; TROUPE_TEST_SEED repeats a run
 	@node scripts/chaos.mjs $(JEST_ARGS)
+
+docs-test: build ## does what the documents say, from top to bottom, and follows their links
+	@node scripts/test.mjs test/docs --maxWorkers=1 $(JEST_ARGS)
+
+pictures: build ## draws docs/images anew, from runs of the command
+	@node scripts/pictures.mjs
 
 lint: install ## checks style, layers, contracts, generated code and leftovers
 	@npm run --silent lint

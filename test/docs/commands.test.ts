@@ -13,7 +13,7 @@ import { UNRUN } from './unrun.js';
 
 /** Does what each document says, from its beginning to its end. `JEST_ARGS='-t README.md'` picks one. */
 
-const PORTS = [2379, 8000, 8080, 8765, 8766, 8767, 9464];
+const PORTS = [2379, 8000, 8080, 8081, 8765, 8766, 8767, 9464, 9465, 9466, 9467];
 const DOCUMENT_MS = 300_000;
 
 const documents = followedDocuments();

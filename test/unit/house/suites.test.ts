@@ -8,7 +8,7 @@ describe('the suites that the arguments pick', () => {
     ['nothing', [], ['etcd', 'grpcurl', 'python'], all],
     ['an option alone', ['--ci'], ['etcd', 'grpcurl', 'python'], all],
     ['unit tests', ['test/unit'], ['etcd'], all],
-    ['tests of the command', ['test/e2e/newcomer.test.ts', '-t', 'agents'], ['etcd', 'grpcurl', 'python'], all],
+    ['tests of the command', ['test/e2e/dev.test.ts', '-t', 'agents'], ['etcd', 'grpcurl', 'python'], all],
     ['an extra suite', ['test/package'], [], all.filter((path) => !path.includes('package'))],
     ['a file of one', ['test/package/install.test.ts'], [], all.filter((path) => !path.includes('package'))],
     ['both kinds', ['test/unit', 'test/package/'], ['etcd'], all.filter((path) => !path.includes('package'))],
