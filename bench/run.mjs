@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { say } from './lib/report.mjs';
 
-const BENCHES = ['tasks', 'messaging', 'pick', 'routing', 'view', 'heartbeats', 'attached'];
+const BENCHES = ['tasks', 'telemetry', 'messaging', 'pick', 'routing', 'view', 'heartbeats', 'attached'];
 
 const HELP = `Usage: node bench/run.mjs [bench ...] [options]
 
@@ -10,7 +10,7 @@ Benches: ${BENCHES.join(', ')}; all of them when none is named. Needs a build (m
 
   --quick           shorter and smaller: for a look, not for figures
   --rounds <n>      interleaved rounds, of which the medians count (3)
-  --seconds <n>     of load in each case of each round of tasks, messaging and routing (3)
+  --seconds <n>     of load in each case of each round of tasks, telemetry, messaging and routing (3)
   --in-flight <n,…> tasks or requests under way at once (1,64,512)
   --cases <name,…>  messaging: these only, and those that they are compared with
   --against <dir>   tasks: measures another checkout too, built and with its packages, in the same rounds

@@ -12,9 +12,10 @@ const echo = defineAgent({
 
 let node;
 serveParent({
-  start: async ({ id, registry, agents }) => {
+  start: async ({ id, registry, agents, ...telemetry }) => {
     node = await startNode({
       id,
+      ...telemetry,
       registry: [registry],
       agents: agents.length > 0 ? [echo] : [],
       deploy: agents.map((agent) => ({ id: agent, kind: 'echo' })),

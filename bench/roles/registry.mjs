@@ -11,6 +11,8 @@ serveParent({
       port: 0,
       logLevel: 'warn',
       prefix: '/bench',
+      ops: { port: 'off', explicit: true },
+      telemetry: { metrics: false, traceRatio: 0 },
       store: etcd === undefined ? { kind: 'memory' } : { kind: 'etcd', options: { endpoints: [etcd] } },
     });
     return { address: (await role.ready).grpc };

@@ -35,7 +35,10 @@ export interface TaskContext<Config = unknown, State = unknown> extends Omit<Age
   remainingMs(): number;
   /** W3C trace context of the task: pass it on to whatever you call. */
   readonly traceparent: string | undefined;
-  /** The span of this work, for attributes and events; it is the active one for what OpenTelemetry makes below it. Records nothing where the trace is not sampled. */
+  /**
+   * The span of this work, for attributes and events; records nothing where the trace is not sampled. From Node.js 24 on it is also the active one, below which
+   * OpenTelemetry makes others; before, `trace.setSpan(context.active(), ctx.span)` is what to give to `startSpan`.
+   */
   readonly span: Span;
   /** Streams a partial result. Waits while the reader is behind; does nothing for callers that asked for the result only. */
   emit(chunk: PayloadInput): Promise<void>;
@@ -53,7 +56,10 @@ export interface MessageContext<Config = unknown, State = unknown> extends Omit<
   remainingMs(): number;
   /** W3C trace context of the message; goes on with all that is sent from here. */
   readonly traceparent: string | undefined;
-  /** The span of this work, for attributes and events; it is the active one for what OpenTelemetry makes below it. Records nothing where the trace is not sampled. */
+  /**
+   * The span of this work, for attributes and events; records nothing where the trace is not sampled. From Node.js 24 on it is also the active one, below which
+   * OpenTelemetry makes others; before, `trace.setSpan(context.active(), ctx.span)` is what to give to `startSpan`.
+   */
   readonly span: Span;
   /** Gives a part of the answer. Waits while the reader is behind; does nothing where only the answer is wanted. */
   emit(chunk: PayloadInput): Promise<void>;

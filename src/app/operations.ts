@@ -33,7 +33,8 @@ export async function openOperations(
   const logger = createLogger({ level: logLevel, fields: { role, id } });
   const health = new Health();
   const load = new ProcessLoadSampler(systemClock);
-  const metrics = telemetry.metrics ? new Metrics(systemClock) : undefined;
+  const isRead = ops.port !== 'off' || telemetry.otlpEndpoint !== undefined;
+  const metrics = telemetry.metrics && isRead ? new Metrics(systemClock) : undefined;
   const server = new OpsServer(
     {
       identity: { role, id, version: VERSION },

@@ -12,7 +12,7 @@ import {
 } from '@opentelemetry/api';
 import { isTroupeError, messageOf } from '../core/errors.js';
 import type { Random } from '../core/random.js';
-import { formatTraceparent, newTrace, parseTraceparent } from './trace-context.js';
+import { formatTraceparent, isUnsampled, newTrace, parseTraceparent } from './trace-context.js';
 
 export { SpanKind } from '@opentelemetry/api';
 
@@ -52,6 +52,7 @@ export class Tracing {
 
   /** Undefined where the caller has decided that its trace is not sampled: what it sent goes on as it is. */
   begin(name: string, { kind, parent, attributes }: HopOptions): Hop | undefined {
+    if (parent !== undefined && isUnsampled(parent)) return undefined;
     const remote = parent === undefined ? undefined : parseTraceparent(parent);
     if (remote === undefined) return this.beginTrace(name, kind, attributes);
     if (!isSampled(remote.flags)) return undefined;
@@ -61,7 +62,9 @@ export class Tracing {
 
   /** As `begin`, for what begins no trace of its own: undefined also where there is no trace to go on with. */
   follow(name: string, options: HopOptions): Hop | undefined {
-    return options.parent === undefined || parseTraceparent(options.parent) === undefined ? undefined : this.begin(name, options);
+    const { parent } = options;
+    if (parent === undefined || isUnsampled(parent) || parseTraceparent(parent) === undefined) return undefined;
+    return this.begin(name, options);
   }
 
   private beginTrace(name: string, kind: SpanKind, attributes: Attributes | undefined): Hop {

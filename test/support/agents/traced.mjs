@@ -1,5 +1,5 @@
 // Agents for tests of traces: one does a task with a span of its own inside and sends a message to the other.
-import { trace } from '@opentelemetry/api';
+import { context, trace } from '@opentelemetry/api';
 import { defineAgent } from 'troupe';
 
 export const traced = defineAgent({
@@ -10,7 +10,7 @@ export const traced = defineAgent({
     ctx.span.addEvent('looked up');
     ctx.logger.warn('at work');
     const active = trace.getActiveSpan()?.spanContext().spanId ?? null;
-    await trace.getTracer('shop').startActiveSpan('read the file', async (span) => span.end());
+    trace.getTracer('shop').startSpan('read the file', {}, trace.setSpan(context.active(), ctx.span)).end();
     if (task.text() === 'fail') throw new Error('no such invoice');
     await ctx.send('told-1', 'an invoice');
     const answer = await ctx.request('told-1', 'how many?');
