@@ -32,11 +32,13 @@ const named = documents.flatMap(codeOf);
 describe('commands in documents', () => {
   it('exist, with all of their options', async () => {
     const uses = named.flatMap(({ at, code }) =>
-      [...code.matchAll(/(?:^|[\s(])troupe ((?:[a-z][a-z-]*(?: |$))+)([^|#]*)/g)].map(([, words = '', rest = '']) => ({
-        at,
-        words: words.trim().split(' '),
-        flags: [...rest.matchAll(/(?:^|\s)(--[a-z][a-z-]*)/g)].map(([, flag = '']) => flag),
-      })),
+      [...code.matchAll(/(?:^(?:\$ )?|[|&] )(?:[A-Z_]+=\S+ )*(?:npx )?troupe ((?:[a-z][a-z-]*(?: |$))+)([^|#]*)/g)].map(
+        ([, words = '', rest = '']) => ({
+          at,
+          words: words.trim().split(' '),
+          flags: [...rest.matchAll(/(?:^|\s)(--[a-z][a-z-]*)/g)].map(([, flag = '']) => flag),
+        }),
+      ),
     );
     expect(uses.length).toBeGreaterThan(20);
     const wrong: string[] = [];
