@@ -55,6 +55,14 @@ describe('a document', () => {
   });
 });
 
+it('a document may say that nothing of its rest is run', () => {
+  const rest = ['<!-- test: from here not run: it needs a cluster -->', '', "'''sh", 'a', "'''", '', "'''yaml", 'b: 1', "'''"];
+  expect(stepsOf(document(...rest))).toMatchObject([
+    { kind: 'not run', text: 'a', reason: 'it needs a cluster' },
+    { kind: 'not run', text: 'b: 1' },
+  ]);
+});
+
 describe('output', () => {
   const cases = [
     ['node-1 at 127.0.0.1:40001, 3 ms', 'node-2 at 127.0.0.1:55555,  12.5 ms', true],

@@ -12,6 +12,7 @@ import { type Element, elementsOf, type Fence } from './markdown.js';
  * A note before a block says what is special about it:
  *
  *     test: not run: reason             it is not run, or not compared; the test has a list of those
+ *     test: from here not run: reason   nothing of the rest of the document is
  *     test: fragment                    code that is part of something: read, not run; listed as well
  *     test: fails with: 4               the exit code of the command
  *     test: eventually                  it is repeated until it prints that
@@ -36,12 +37,22 @@ interface Expectation {
 
 const ROLE = /^(npx )?troupe (dev|registry|node|gateway)\b/;
 const PATH = /`([\w./-]+\.(?:mjs|js|ts|json|ya?ml|py|md))`/g;
-const NOTES = new Set(['not run', 'fragment', 'fails with', 'eventually', 'background until', 'shown by', 'stop']);
+const NOTES = new Set([
+  'not run',
+  'from here not run',
+  'fragment',
+  'fails with',
+  'eventually',
+  'background until',
+  'shown by',
+  'stop',
+]);
 
 /** @throws for a block of which it is not clear what a reader does with it. */
 export function stepsOf(markdown: string): Step[] {
   const steps: Step[] = [];
   let notes = new Map<string, string>();
+  let rest: string | undefined;
   const elements = elementsOf(markdown);
   elements.forEach((element, index) => {
     const before = elements[index - 1];
@@ -51,10 +62,12 @@ export function stepsOf(markdown: string): Step[] {
         break;
       case 'note':
         if (!NOTES.has(element.what)) throw new Error(`line ${element.line}: the tests know no note "${element.what}"`);
-        if (element.what === 'stop') steps.push({ kind: 'stop', line: element.line, prefix: element.detail });
+        if (element.what === 'from here not run') rest = element.detail;
+        else if (element.what === 'stop') steps.push({ kind: 'stop', line: element.line, prefix: element.detail });
         else notes.set(element.what, element.detail);
         break;
       case 'fence':
+        if (rest !== undefined && !notes.has('not run')) notes.set('not run', rest);
         steps.push(...stepsOfFence(element, before, notes, steps));
         notes = new Map();
     }
