@@ -31,7 +31,13 @@ describe('a reader', () => {
   });
 
   it('finds that what runs in the background ends badly', async () => {
-    const steps = ['<!-- test: background until: up -->', '', "'''sh", 'trap "exit 1" INT; echo up; while true; do sleep 0.1; done', "'''"];
+    const steps = [
+      '<!-- test: background until: up -->',
+      '',
+      "'''sh",
+      'trap "exit 1" INT; echo up; while true; do sleep 0.1; done',
+      "'''",
+    ];
     await expect(follow(...steps)).rejects.toThrow('ended with 1');
   });
 

@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
 import { describe, expect, it } from '@jest/globals';
+import { INSTRUMENTS, prometheusName } from '../../src/telemetry/instruments.js';
 import { ROOT } from '../support/processes.js';
 import { runTroupe } from '../support/run-command.js';
 import { allDocuments, read } from './support/documents.js';
@@ -77,16 +79,63 @@ describe('targets of make in documents', () => {
   });
 });
 
-describe('environment variables in documents', () => {
-  it('are read by the program, its tests or its scripts', () => {
-    const sources = execFileSync('git', ['grep', '-hoE', '(TROUPE|OTEL)_[A-Z_]+', '--', 'src', 'scripts', 'test', 'bench'], {
+describe('names in documents', () => {
+  const sources = execFileSync(
+    'git',
+    [
+      'grep',
+      '-hoE',
+      '[A-Z][A-Z0-9]*(_[A-Z0-9]+)+',
+      '--',
+      'src',
+      'proto',
+      'scripts',
+      'test',
+      'bench',
+      'k8s',
+      'Dockerfile',
+      '*.yml',
+    ],
+    {
       cwd: ROOT,
       encoding: 'utf8',
-    });
+      maxBuffer: 64 * 2 ** 20,
+    },
+  );
+
+  it('of environment variables, reasons and values of enums are those of the program', () => {
     const known = new Set(sources.split('\n'));
+    // gRPC's own, which grpc-js names.
+    for (const code of Object.keys(status)) known.add(code);
+    for (const name of namesOfExamples()) known.add(name);
     const unknown = named.flatMap(({ at, code }) =>
-      [...code.matchAll(/\b(?:TROUPE|OTEL)_[A-Z_]+/g)].flatMap(([name]) => (known.has(name) ? [] : [`${at}: ${name}`])),
+      [...code.matchAll(/(?<![\w-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w*])/g)].flatMap(([name]) =>
+        known.has(name) ? [] : [`${at}: ${name}`],
+      ),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  it('of metrics are those of instruments', () => {
+    const known = new Set(
+      Object.values(INSTRUMENTS).flatMap((instrument) => {
+        const name = prometheusName(instrument);
+        return [name, ...(instrument.kind === 'histogram' ? [`${name}_count`, `${name}_sum`, `${name}_bucket`] : [])];
+      }),
+    );
+    const unknown = named.flatMap(({ at, code }) =>
+      [...code.matchAll(/(?<![\w-])(?:troupe|process)_[a-z_]+(?![\w.*])/g)].flatMap(([name]) =>
+        known.has(name) ? [] : [`${at}: ${name}`],
+      ),
     );
     expect(unknown).toEqual([]);
   });
 });
+
+/** Reasons that agents of documents give. */
+function namesOfExamples(): string[] {
+  const blocks = documents.flatMap((document) => elementsOf(read(document)));
+  return blocks.flatMap((block) =>
+    block.kind === 'fence' && block.language === 'js' ? (block.text.match(/[A-Z]+(?:_[A-Z]+)+/g) ?? []) : [],
+  );
+}
