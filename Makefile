@@ -5,14 +5,14 @@ JEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: help check-node install build generate reference demo test docs-test pictures chaos lint format bench clean
+.PHONY: help check-node install build generate reference demo test docs-test pictures chaos lint format bench package package-test release clean
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 check-node:
 	@command -v node >/dev/null || { echo 'Troupe needs Node.js 20.19 or newer, and there is no node on the PATH' >&2; exit 1; }
-	@node scripts/check-node.cjs
+	@node bin/check-node.cjs
 
 install: check-node ## installs the npm packages of package-lock.json, unless they are there
 	@node scripts/install.mjs
@@ -50,5 +50,14 @@ format: install ## formats the sources and fixes what can be fixed
 bench: build ## measures Troupe beside its peers
 	@node bench/run.mjs $(BENCH_ARGS)
 
+package: install ## packs what npm publishes: troupe-<version>.tgz
+	@npm pack --loglevel error
+
+package-test: package ## installs the package on Node.js 20, 22 and 24 and uses it there (needs the npm registry)
+	@node scripts/test.mjs test/package $(JEST_ARGS)
+
+release: install ## VERSION=1.2.3: sets the version, writes the descriptor of the contracts, commits, tags
+	@node scripts/release.mjs $(VERSION)
+
 clean: ## removes what was built and installed
-	@rm -rf dist .tools coverage node_modules
+	@rm -rf dist .tools coverage node_modules troupe-*.tgz

@@ -1,4 +1,5 @@
-// Compiles src/ and the example agents into dist/: afterwards dist/ holds what the sources give, and nothing else.
+// Compiles src/ and the example agents into dist/: afterwards dist/ holds what the sources give, and nothing else. Types are made
+// for the package alone, by sdk.mjs.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -6,6 +7,7 @@ import { ROOT, tool } from './lib/paths.mjs';
 
 const DIST = join(ROOT, 'dist');
 const MAIN = join(DIST, 'src', 'app', 'main.js');
+const COMMAND = join(ROOT, 'bin', 'troupe.cjs');
 
 const startedMs = performance.now();
 const compiled = compile();
@@ -75,5 +77,5 @@ function linkCommand() {
   const link = tool('troupe');
   if (process.platform === 'win32') return;
   rmSync(link, { force: true });
-  symlinkSync(relative(dirname(link), MAIN), link);
+  symlinkSync(relative(dirname(link), COMMAND), link);
 }

@@ -1,5 +1,5 @@
 // Runs `npm ci --ignore-scripts`, unless node_modules already holds what package-lock.json asks for.
-import './check-node.cjs';
+import '../bin/check-node.cjs';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,8 +1,9 @@
-// Prints `N passed, N failed` of a file written by `jest --json`. A test file that failed outside its tests counts as one.
+// Prints `N passed, N failed` of files written by `jest --json`. A test file that failed outside its tests counts as one.
 import { readFileSync } from 'node:fs';
 
-const { passed, failed } = totals(process.argv[2]);
-console.log(`${passed} passed, ${failed} failed`);
+const all = process.argv.slice(2).map(totals);
+const sum = (key) => all.reduce((so, totals) => so + totals[key], 0);
+console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
 
 function totals(file) {
   try {

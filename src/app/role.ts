@@ -1,5 +1,6 @@
 import { endpointText } from '../core/instance.js';
 import type { Runner } from '../core/run-group.js';
+import type { Logger } from '../telemetry/logger.js';
 import { SHUTDOWN_MS } from './config.js';
 import type { Operations } from './operations.js';
 
@@ -25,6 +26,7 @@ export interface RunningRole {
   readonly done: Promise<void>;
   /** How long `stop` may take. */
   readonly stopWithinMs: number;
+  readonly logger: Logger;
   /** Drains and ends it. Later calls wait for the first. */
   stop(): Promise<void>;
 }
@@ -80,7 +82,7 @@ export function serve(parts: RoleParts): RunningRole {
   const done = endOf(background, stopOnce);
   done.catch(() => undefined);
   const stopWithinMs = Math.max(SHUTDOWN_MS, (parts.drainMs ?? 0) + AFTER_DRAIN_MS);
-  return { ready, endpoint: { host: parts.host, port: parts.port }, done, stop: stopOnce, stopWithinMs };
+  return { ready, endpoint: { host: parts.host, port: parts.port }, done, stop: stopOnce, stopWithinMs, logger };
 }
 
 /** The background's end, with what was left of the role ended after it. */

@@ -8,6 +8,11 @@ import type { RunningRole } from './role.js';
 export async function runRole(start: () => Promise<RunningRole>): Promise<void> {
   const asked = stopSignal();
   const role = await start();
+  // In whose code it was is in its stack: mostly an agent's. What the process was about to do is unknown, so it does nothing more.
+  process.on('uncaughtException', (error, origin) => {
+    role.logger.error('an error that nothing caught ends the process', { origin, error });
+    process.exit(1);
+  });
   const stop = () => {
     // What does not end in its time is ended: whoever waits for this process must not wait for ever.
     setTimeout(() => process.exit(1), role.stopWithinMs).unref();

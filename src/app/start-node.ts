@@ -1,13 +1,15 @@
 import type { AnyAgentDefinition } from '../agent/define-agent.js';
 import { type ManifestInput, sizeViolations } from '../agent/manifest.js';
+import type { StrategyName } from '../balancer/strategies.js';
 import { invalidFields } from '../core/errors.js';
 import { endpointText } from '../core/instance.js';
+import type { LogLevel } from '../telemetry/logger.js';
 import { parseRoutingPolicy, type RoutingPolicyInput } from '../upstream/routing-policy.js';
-import { DEFAULTS, hostId, type NodeConfig } from './config.js';
+import { DEFAULTS, hostId } from './config.js';
 import { startNode as startNodeRole } from './roles/node.js';
 
-/** What `startNode` can be told; the rest is as with `troupe node`. */
-export interface StartNodeOptions extends Partial<Omit<NodeConfig, 'agents' | 'registry' | 'policy'>> {
+/** What `startNode` can be told; what is not given is as with `troupe node`. */
+export interface StartNodeOptions {
   /** The kinds of agent that the node can activate: what `defineAgent` gave. */
   readonly agents: readonly AnyAgentDefinition[];
   /** Agents that are activated as soon as the node is ready. */
@@ -16,6 +18,29 @@ export interface StartNodeOptions extends Partial<Omit<NodeConfig, 'agents' | 'r
   readonly policy?: RoutingPolicyInput;
   /** `host:port` of registry replicas; 127.0.0.1:8000 when not given. */
   readonly registry?: readonly string[];
+  /** Its name in the cluster; from the host's name when not given. */
+  readonly id?: string;
+  /** Address to listen on; 127.0.0.1 when not given. */
+  readonly host?: string;
+  /** 0, or not given: a free one. */
+  readonly port?: number;
+  /** The host that others reach it by; the one it listens on when not given. */
+  readonly advertiseHost?: string | undefined;
+  readonly zone?: string;
+  /** How long the cluster waits for a sign of life; 10 when not given. */
+  readonly leaseTtlSeconds?: number;
+  /** For tasks that name none; `round_robin` when not given. */
+  readonly strategy?: StrategyName;
+  /** Whether agents of the own zone come first, as they do when not given. */
+  readonly preferZone?: boolean;
+  /** 1 to 1000: its share of the agents; 1 when not given. */
+  readonly weight?: number;
+  /** Where the node keeps the manifests of its agents; it starts empty when not given. */
+  readonly dataDir?: string | undefined;
+  /** How long what runs may go on after `stop`; 20,000 when not given. */
+  readonly drainGraceMs?: number;
+  /** `warn` when not given. */
+  readonly logLevel?: LogLevel;
 }
 
 /** A node in this process. */

@@ -8,7 +8,16 @@ import { weightedRandom } from './weighted-random.js';
 import { weightedRoundRobin } from './weighted-round-robin.js';
 import { preferZone } from './zone-preference.js';
 
-/** Every strategy by its name in the contract, lower case. */
+/** The strategies by their names in the contract, lower case. */
+export type StrategyName =
+  | 'round_robin'
+  | 'random'
+  | 'least_connections'
+  | 'weighted_round_robin'
+  | 'weighted_random'
+  | 'consistent_hash'
+  | 'peak_ewma';
+
 export const strategies = {
   round_robin: roundRobin,
   random,
@@ -17,9 +26,7 @@ export const strategies = {
   weighted_random: weightedRandom,
   consistent_hash: consistentHash,
   peak_ewma: peakEwma,
-} as const satisfies Readonly<Record<string, BuildPicker>>;
-
-export type StrategyName = keyof typeof strategies;
+} as const satisfies Readonly<Record<StrategyName, BuildPicker>>;
 
 export const STRATEGY_NAMES = Object.keys(strategies) as readonly StrategyName[];
 

@@ -52,6 +52,7 @@ export class AttachedAgent implements AttachedMessenger {
   private onAttached: () => void = () => undefined;
   private onClosed: (error?: TroupeError) => void = () => undefined;
 
+  /** @internal */
   constructor(
     private readonly options: AttachOptions,
     private readonly deps: AttachDeps,
@@ -74,7 +75,7 @@ export class AttachedAgent implements AttachedMessenger {
     return this.place.nodeId;
   }
 
-  /** Resolves when it is attached. @throws what keeps it out. */
+  /** Resolves when it is attached. @throws what keeps it out. @internal */
   async attach(): Promise<this> {
     const attached = new Promise<void>((resolve) => {
       this.onAttached = resolve;

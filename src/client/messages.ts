@@ -23,9 +23,10 @@ export interface SubscribeOptions {
 }
 
 /** Something with a payload that came from the cluster. */
-class Received {
+export abstract class Received {
   private decoded: Payload | undefined;
 
+  /** @internal */
   constructor(private readonly encoded: Buffer) {}
 
   /** Decoded when first looked at. @throws TroupeError INVALID_ARGUMENT when what was sent is no payload. */
@@ -62,6 +63,7 @@ export class TopicMessage extends Received {
   readonly from: string;
   readonly headers: ReadonlyMap<string, string>;
 
+  /** @internal */
   constructor({ topic, from, payload, headers }: RoutedTopicMessage) {
     super(payload);
     this.topic = topic;
@@ -75,6 +77,7 @@ export class Receipts extends Map<string, boolean> {
   /** Nodes with subscribers that did not say what became of it there. */
   readonly silentNodes: readonly string[];
 
+  /** @internal */
   constructor({ delivered, silentNodes }: BroadcastResponse) {
     super(delivered);
     this.silentNodes = silentNodes;
@@ -108,6 +111,7 @@ export class DeadLetter extends Received {
   /** The process that gave it up. */
   readonly nodeId: string;
 
+  /** @internal */
   constructor({ payload, number, time, ...letter }: RoutedDeadLetter) {
     super(payload);
     this.number = Number(number);

@@ -20,6 +20,7 @@ export class TaskResult {
   readonly isDefaultAnswer: boolean;
   readonly payload: Payload;
 
+  /** @internal */
   constructor(message: RoutedTaskResult | undefined) {
     if (message === undefined) throw new TroupeError('INTERNAL', 'EMPTY_ANSWER', 'the cluster sent an empty answer');
     this.taskId = message.taskId;

@@ -21,6 +21,15 @@ export async function loadAgents(specifier: string, directory: string): Promise<
   return [...definitions];
 }
 
+/** Those of several modules: one after the other, since a module in CommonJS cannot require what another is still importing. */
+export async function loadAllAgents(specifiers: readonly string[], directory: string): Promise<readonly AnyAgentDefinition[]> {
+  const definitions = new Set<AnyAgentDefinition>();
+  for (const specifier of specifiers) {
+    for (const definition of await loadAgents(specifier, directory)) definitions.add(definition);
+  }
+  return [...definitions];
+}
+
 function locate(specifier: string, directory: string): string {
   const path = resolve(directory, specifier);
   if (existsSync(path)) {

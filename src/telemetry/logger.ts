@@ -11,8 +11,9 @@ export interface Logger {
 }
 
 export type LogFields = Readonly<Record<string, unknown>>;
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+/** The least that is logged. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const satisfies readonly LogLevel[];
 
 /** JSON lines on standard error (standard output belongs to results). */
 export function createLogger(options: { readonly level: LogLevel; readonly fields?: LogFields }): Logger {

@@ -172,3 +172,21 @@ describe('the metrics of a cluster', () => {
     expect(text).not.toContain('made-up');
   });
 });
+
+describe('an error that nothing in an agent catches', () => {
+  it('ends its node, and the log says so with its stack', async () => {
+    const registry = await startRegistry();
+    const node = await startNode('node-1', registry.address);
+    const troupe = client(node.address);
+    await troupe.deploy({ id: 'careless-1', kind: 'careless' });
+    await troupe.run('carelessness').catch(() => undefined);
+    expect(await node.process.exit).toEqual({ code: 1, signal: null });
+    const line = node.process.stderr.split('\n').find((each) => each.includes('nobody waited for me')) ?? '';
+    expect(JSON.parse(line)).toMatchObject({
+      level: 'error',
+      msg: 'an error that nothing caught ends the process',
+      origin: 'unhandledRejection',
+      error: { stack: expect.stringContaining('probe.mjs') },
+    });
+  });
+});

@@ -4,7 +4,7 @@ import { examples } from '../../cli/cluster.js';
 import type { CliIo } from '../../cli/io.js';
 import { connect, type TroupeClient } from '../../client/client.js';
 import { messageOf } from '../../core/errors.js';
-import { loadAgents } from '../../node/load-agents.js';
+import { loadAllAgents } from '../../node/load-agents.js';
 import { TEAM, TEAM_MODULE } from '../demo/team.js';
 import { LocalCluster } from '../dev/cluster.js';
 import { gatewayInStep } from '../dev/in-step.js';
@@ -39,10 +39,7 @@ async function runDev(settings: Settings<'dev'>): Promise<void> {
   await readPolicy(settings);
   const modules = values.agents ?? [TEAM_MODULE];
   // A module that does not load is told here, once, and not by every node.
-  const team =
-    values.agents === undefined
-      ? TEAM
-      : oneOfEach((await Promise.all(modules.map((module) => loadAgents(module, process.cwd())))).flat());
+  const team = values.agents === undefined ? TEAM : oneOfEach(await loadAllAgents(modules, process.cwd()));
   const cluster = new LocalCluster({
     ...values,
     gatewayPort: values.port,

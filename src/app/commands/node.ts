@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { examples } from '../../cli/cluster.js';
 import type { CliIo } from '../../cli/io.js';
-import { loadAgents } from '../../node/load-agents.js';
+import { loadAllAgents } from '../../node/load-agents.js';
 import type { NodeConfig } from '../config.js';
 import { runRole } from '../run-role.js';
 import { addSettings } from '../settings/options.js';
@@ -21,10 +21,10 @@ export function nodeCommand(program: Command, io: CliIo): void {
       const settings = await readSettings('node', command, io);
       const { agents = [], weight, dataDir, drainGrace } = settings.values;
       const member = await memberConfig(settings);
-      const definitions = (await Promise.all(agents.map((specifier) => loadAgents(specifier, process.cwd())))).flat();
+      const definitions = await loadAllAgents(agents, process.cwd());
       const config: NodeConfig = {
         ...member,
-        agents: [...new Set(definitions)],
+        agents: definitions,
         weight,
         dataDir,
         drainGraceMs: drainGrace * 1000,

@@ -102,3 +102,13 @@ export const blocking = defineAgent({
     return { ms };
   },
 });
+
+/** Forgets to wait for something that fails. */
+export const careless = defineAgent({
+  kind: 'careless',
+  capabilities: ['carelessness'],
+  run: () => {
+    setImmediate(() => Promise.reject(new Error('nobody waited for me')));
+    return null;
+  },
+});
