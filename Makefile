@@ -4,11 +4,13 @@ SHELL := /bin/sh
 JEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+IMAGE_ARGS ?=
 
-.PHONY: help check-node install build generate reference demo test docs-test pictures chaos lint format bench package package-test release clean
+.PHONY: help check-node install build generate reference demo test docs-test pictures conformance k8s-check chaos image image-test lint
+.PHONY: format bench package package-test release clean
 
 help: ## lists the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 check-node:
 	@command -v node >/dev/null || { echo 'Troupe needs Node.js 20.19 or newer, and there is no node on the PATH' >&2; exit 1; }
@@ -32,8 +34,22 @@ demo: build ## shows a cluster at work on this machine
 test: build ## runs every test; JEST_ARGS='test/unit' picks some
 	@node scripts/test.mjs $(JEST_ARGS)
 
+conformance: build ## tests the contracts with clients in Python and Go, and with grpcurl; gets them where they are not there
+	@node scripts/test.mjs test/conformance $(JEST_ARGS)
+
+k8s-check: build ## checks k8s/: chart, kustomizations, schemas, alerts, dashboards; gets helm, kustomize, promtool where there are none
+	@node scripts/install-k8s-tools.mjs >/dev/null
+	@node scripts/install-prometheus.mjs >/dev/null
+	@node scripts/test.mjs test/k8s $(JEST_ARGS)
+
 chaos: build ## breaks clusters under load, and shows how they took it; TROUPE_TEST_SEED repeats a run
 	@node scripts/chaos.mjs $(JEST_ARGS)
+
+image: check-node ## builds the image troupe/troupe with docker, podman or buildah
+	@node scripts/image.mjs $(IMAGE_ARGS)
+
+image-test: build ## builds the image with buildah, and runs its containers; needs root
+	@node scripts/image-test.mjs $(JEST_ARGS)
 
 docs-test: build ## does what the documents say, from top to bottom, and follows their links
 	@node scripts/test.mjs test/docs --maxWorkers=1 $(JEST_ARGS)
@@ -60,4 +76,4 @@ release: install ## VERSION=1.2.3: sets the version, writes the descriptor of th
 	@node scripts/release.mjs $(VERSION)
 
 clean: ## removes what was built and installed
-	@rm -rf dist .tools coverage node_modules troupe-*.tgz
+	@rm -rf dist .tools coverage node_modules test/conformance/go/gen troupe-*.tgz

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Gets a grpcurl where there is none and prints the path of its binary; what it does goes to standard error.
 //
-//   node scripts/install-grpcurl.mjs            PATH, .tools/grpcurl, a Go build, the official archive
+//   node scripts/install-grpcurl.mjs            PATH, .tools/grpcurl, a build by a Go that is there, the official archive, a build by a Go that is got
 //   node scripts/install-grpcurl.mjs --present  PATH, .tools/grpcurl: gets nothing
 //
 // Everything lands in .tools, which git ignores; a second run finds it there.
@@ -17,7 +17,9 @@ const PACKAGE = 'github.com/fullstorydev/grpcurl/cmd/grpcurl';
 const RELEASE = `https://github.com/fullstorydev/grpcurl/releases/download/v${VERSION}`;
 
 const binary = join(ROOT, '.tools', 'grpcurl', 'bin', 'grpcurl');
-const ways = process.argv.includes('--present') ? [onPath, present] : [onPath, present, goBuild, officialArchive];
+const ways = process.argv.includes('--present')
+  ? [onPath, present]
+  : [onPath, present, buildByPresentGo, officialArchive, buildByNewGo];
 
 const refusals = [];
 for (const way of ways) {
@@ -52,16 +54,20 @@ function present() {
   return binary;
 }
 
-function goBuild() {
-  try {
-    run('go', ['version']);
-  } catch {
-    throw new Error('Go is not there');
-  }
+function buildByPresentGo() {
+  return build('--present');
+}
+
+function buildByNewGo() {
+  return build();
+}
+
+function build(...args) {
+  const go = run(process.execPath, [join(ROOT, 'scripts', 'install-go.mjs'), ...args]).trim();
   return inScratch((scratch) => {
     log(`building grpcurl ${VERSION} with Go`);
     const env = { ...process.env, GOBIN: scratch, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-trimpath' };
-    run('go', ['install', '-ldflags', `-X main.version=v${VERSION}`, `${PACKAGE}@v${VERSION}`], { cwd: scratch, env });
+    run(go, ['install', '-ldflags', `-X main.version=v${VERSION}`, `${PACKAGE}@v${VERSION}`], { cwd: scratch, env });
     return install(join(scratch, 'grpcurl'));
   });
 }

@@ -5,12 +5,13 @@
 //
 // A virtual environment in .tools/python with the packages of examples/python/requirements.txt, from PyPI, and the stubs that their own
 // generator makes of proto/. Everything lands in .tools, which git ignores; a second run finds it there, and makes stubs anew where proto/ changed.
-// It needs a Python 3.9 or newer: TROUPE_PYTHON, or python3 on the PATH.
+// It needs a Python 3.9 or newer with venv and pip: TROUPE_PYTHON, or python3 on the PATH; for root on Debian it installs that.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './lib/paths.mjs';
+import { pythonWithPip } from './lib/python.mjs';
 
 const HOME = join(ROOT, '.tools', 'python');
 const REQUIREMENTS = join(ROOT, 'examples', 'python', 'requirements.txt');
@@ -44,7 +45,7 @@ function install(environment, python) {
   log(`installing the packages of ${REQUIREMENTS}`);
   rmSync(environment, { recursive: true, force: true });
   mkdirSync(HOME, { recursive: true });
-  run(process.env.TROUPE_PYTHON || 'python3', ['-m', 'venv', environment]);
+  run(pythonWithPip(log), ['-m', 'venv', environment]);
   run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--requirement', REQUIREMENTS]);
   writeFileSync(join(environment, 'complete'), '');
 }

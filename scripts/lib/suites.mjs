@@ -4,10 +4,10 @@
  * itself.
  */
 export const EXTRA_SUITES = {
-  conformance: ['etcd', 'grpcurl'],
+  conformance: ['etcd', 'grpcurl', 'python', 'go'],
   docs: ['etcd', 'grpcurl', 'python'],
   image: ['etcd'],
-  k8s: [],
+  k8s: ['etcd'],
   observability: [],
   package: [],
 };
@@ -19,7 +19,6 @@ export function suitesOf(args) {
   const others = paths.filter((path) => !named.some((suite) => within(path, `test/${suite}`)));
   const needs = new Set(named.flatMap((suite) => EXTRA_SUITES[suite]));
   if (paths.length === 0 || others.length > 0) needs.add('etcd');
-  if (paths.length === 0 || others.some((path) => within(path, 'test/e2e'))) needs.add('grpcurl').add('python');
   const ignored = Object.keys(EXTRA_SUITES).filter((suite) => !named.includes(suite));
   return { needs, ignored: ignored.map((suite) => `<rootDir>/test/${suite}/`) };
 }

@@ -12,7 +12,8 @@ setLogVerbosity(logVerbosity.NONE);
 const CALL_OFF_MS = 500;
 
 const controller = new AbortController();
-process.once('SIGINT', () => controller.abort());
+// SIGTERM too: the first process of a container would not even notice it otherwise.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => controller.abort());
 
 const io = processIo({ signal: controller.signal, version: VERSION });
 const exitCode = await runCli(process.argv.slice(2), io, APP_COMMANDS);

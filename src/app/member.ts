@@ -127,11 +127,13 @@ export class Member {
   }
 
   /** Stays in the cluster and in step with it until `signal` aborts. */
-  run(membership: Membership, signal: AbortSignal): Promise<void> {
+  async run(membership: Membership, signal: AbortSignal): Promise<void> {
     const { registry, view, clock, random, logger } = this;
     const deps = { registry, view, clock, random, logger };
+    await registry.lookUpNames(signal);
     return runGroup(
       [
+        (each) => registry.follow(each),
         (each) => membership.run(each),
         (each) => feedView({ ...deps, isRecovering: () => membership.isRecovering || view.status().stale }, each),
       ],

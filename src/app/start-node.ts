@@ -41,6 +41,12 @@ export interface StartNodeOptions {
   readonly drainGraceMs?: number;
   /** `warn` when not given. */
   readonly logLevel?: LogLevel;
+  /** Port of /health, /ready and /metrics on `host`; 0: a free one. None when not given. */
+  readonly opsPort?: number;
+  /** Collector that gets metrics and traces, OTLP over gRPC: `http://host:4317`. Its spans are then the program's, unless that has OpenTelemetry set up already. */
+  readonly otlpEndpoint?: string;
+  /** The part of traces that begin at this node which is sampled, 0 to 1; 0.01 when not given. */
+  readonly traceRatio?: number;
 }
 
 /** A node in this process. */
@@ -48,6 +54,8 @@ export interface StartedNode {
   readonly id: string;
   /** Where it serves gRPC, `host:port`. */
   readonly address: string;
+  /** Of its operations port, `host:port`; undefined where it has none. */
+  readonly opsAddress: string | undefined;
   /** Drains, deregisters and ends the node. */
   stop(): Promise<void>;
 }
@@ -61,8 +69,12 @@ export interface StartedNode {
  *
  * @throws TroupeError UNAVAILABLE / PORT_IN_USE, INVALID_ARGUMENT, or as Node.DeployAgent says. Without a registry it waits for one.
  */
-export async function startNode({ deploy = [], policy, ...options }: StartNodeOptions): Promise<StartedNode> {
+export async function startNode(given: StartNodeOptions): Promise<StartedNode> {
+  const { deploy = [], policy, opsPort, otlpEndpoint, traceRatio = DEFAULTS.traceRatio, ...options } = given;
   const wrong = deploy.flatMap((manifest, index) => sizeViolations(`deploy[${index}].`, manifest));
+  if (!(traceRatio >= 0 && traceRatio <= 1)) wrong.push({ field: 'traceRatio', description: 'must be a number from 0 to 1' });
+  if (otlpEndpoint !== undefined && !/^https?:\/\/[^\s/]+/.test(otlpEndpoint))
+    wrong.push({ field: 'otlpEndpoint', description: 'must be a URL, such as http://127.0.0.1:4317' });
   if (wrong.length > 0) throw invalidFields(wrong);
   const role = await startNodeRole({
     id: hostId('node'),
@@ -76,16 +88,15 @@ export async function startNode({ deploy = [], policy, ...options }: StartNodeOp
     preferZone: DEFAULTS.preferZone,
     weight: 1,
     drainGraceMs: DEFAULTS.drainGraceMs,
-    // Of the program that it is in, which has its own; asked for, it opens one.
-    ops: { port: 'off', explicit: false },
-    telemetry: { metrics: true, traceRatio: DEFAULTS.traceRatio },
+    ops: { port: opsPort ?? 'off', explicit: true },
+    telemetry: { metrics: true, otlpEndpoint, traceRatio },
     ...options,
     policy: policy === undefined ? undefined : parseRoutingPolicy(policy),
   });
   try {
-    const { id } = await Promise.race([role.ready, role.done.then(() => Promise.reject(new Error('the node ended')))]);
+    const { id, ops } = await Promise.race([role.ready, role.done.then(() => Promise.reject(new Error('the node ended')))]);
     for (const manifest of deploy) await role.deploy(manifest);
-    return { id, address: endpointText(role.endpoint), stop: () => role.stop() };
+    return { id, address: endpointText(role.endpoint), opsAddress: ops, stop: () => role.stop() };
   } catch (error) {
     await role.stop();
     throw error;

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
-import { GRPC_CLIENTS } from '../support/grpc-clients.js';
+import { bufCurl } from '../support/grpc-clients.js';
+import { describeMessagesOf } from '../support/grpc-messages-suite.js';
 import { ROOT, startTroupe } from '../support/processes.js';
 import { runTroupe } from '../support/run-command.js';
 
@@ -88,34 +89,4 @@ describe('the command', () => {
   });
 });
 
-describe.each(GRPC_CLIENTS)('$name', (outside) => {
-  const call = (method: string, data: object = {}) => outside.call(address, `troupe.v1.Messaging/${method}`, data);
-
-  it('sends, asks, broadcasts, and looks', async () => {
-    const text = `hello from ${outside.name}`;
-    expect(await call('Send', { to: 'notes-1', payload: { text } })).toMatchObject({ code: 0 });
-    const asked = await call('Request', { to: 'notes-1', payload: { json: { search: text } } });
-    expect(parsed(asked)).toEqual({ from: 'notes-1', payload: { json: { notes: [text] } } });
-    await eventually(async () => {
-      const told = await call('Broadcast', { topic: 'orders.created', payload: { json: { order: 42 } } });
-      expect(parsed(told)).toEqual({ delivered: { 'notes-1': true } });
-    });
-    expect(parsed(await call('ListTopics')).topics).toContainEqual(expect.objectContaining({ pattern: 'orders.*' }));
-    const lost = await call('Send', { to: 'nobody', payload: { text } });
-    expect(`${lost.stdout}${lost.stderr}`).toMatch(outside.code('NOT_FOUND'));
-    expect(outside.errorInfo(lost)).toMatchObject({ reason: 'UNKNOWN_AGENT', domain: 'troupe.dev' });
-    const { deadLetters, total } = parsed(await call('ListDeadLetters', { page_size: 1 }));
-    expect(deadLetters).toMatchObject([{ to: 'nobody', reason: 'UNKNOWN_AGENT', payload: { text } }]);
-    expect(Number(total)).toBeGreaterThan(0);
-  });
-
-  it('is told every field that is wrong', async () => {
-    const wrong = await call('Send', { to: 'A B', at_least_once: true });
-    expect(`${wrong.stdout}${wrong.stderr}`).toMatch(outside.code('INVALID_ARGUMENT'));
-    expect(`${wrong.stdout}${wrong.stderr}`).toMatch(/to: must be .*id: is required by at_least_once/s);
-  });
-
-  it('learns what Messaging is for', async () => {
-    expect(await outside.describe(address, 'troupe.v1.Messaging')).toContain('Answers when the agent');
-  });
-});
+describeMessagesOf(bufCurl, () => address);

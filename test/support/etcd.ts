@@ -25,7 +25,7 @@ const START_TIMEOUT_MS = 20_000;
 /** A real etcd of its own, ready, on ports of its own; gone at the latest when what started it (test or file) ends. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<TestEtcd> {
   const dataDir = await mkdtemp(join(tmpdir(), 'troupe-etcd-'));
-  const [clientPort, peerPort] = await freePorts();
+  const [clientPort = 0, peerPort = 0] = await freePorts(2);
   const etcd = new TestEtcd({ dataDir, clientPort, peerPort, quotaBytes: options.quotaBytes, tls: options.tls ?? false });
   started.add(etcd);
   await etcd.ready();
@@ -158,7 +158,7 @@ afterAll(async () => {
 });
 
 /** TROUPE_ETCD, or the one on the PATH, or what `scripts/install-etcd.mjs` left in .tools. */
-function etcdBinary(): string {
+export function etcdBinary(): string {
   const named = process.env.TROUPE_ETCD;
   if (named !== undefined && named !== '') return named;
   const folders = [...(process.env.PATH ?? '').split(delimiter), join(ROOT, '.tools', 'etcd', 'bin')];
@@ -168,10 +168,10 @@ function etcdBinary(): string {
   return binary;
 }
 
-/** Two ports that were free just now, held together so that they differ. */
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()] as const;
-  const [first, second] = await Promise.all(
+/** Ports that were free just now, held together so that they differ. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports = await Promise.all(
     servers.map(
       (server) =>
         new Promise<number>((resolve, reject) => {
@@ -184,5 +184,5 @@ async function freePorts(): Promise<[number, number]> {
     ),
   );
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return [first ?? 0, second ?? 0];
+  return ports;
 }

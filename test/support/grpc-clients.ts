@@ -20,14 +20,15 @@ export interface GrpcClient {
 const BUF = join(ROOT, 'node_modules', '.bin', 'buf');
 const HTTP2 = ['--protocol', 'grpc', '--http2-prior-knowledge'];
 
-const buf: GrpcClient = {
+/** Comes with npm. */
+export const bufCurl: GrpcClient = {
   name: 'buf curl',
   call: (address, method, data = {}) =>
     runCommand(BUF, ['curl', ...HTTP2, '-d', JSON.stringify(data), `http://${address}/${method}`]),
   services: (address) => runCommand(BUF, ['curl', ...HTTP2, '--list-services', `http://${address}`]),
   // It has no such command, but asks the reflection service as well as any other.
   describe: async (address, symbol) => {
-    const { stdout } = await buf.call(address, 'grpc.reflection.v1.ServerReflection/ServerReflectionInfo', {
+    const { stdout } = await bufCurl.call(address, 'grpc.reflection.v1.ServerReflection/ServerReflectionInfo', {
       file_containing_symbol: symbol,
     });
     const { fileDescriptorResponse } = JSON.parse(stdout) as { fileDescriptorResponse: { fileDescriptorProto: string[] } };
@@ -41,7 +42,7 @@ const buf: GrpcClient = {
   },
 };
 
-const grpcurl = (binary: string): GrpcClient => ({
+export const grpcurl = (binary: string): GrpcClient => ({
   name: 'grpcurl',
   call: (address, method, data = {}) => runCommand(binary, ['-plaintext', '-d', JSON.stringify(data), address, method]),
   services: (address) => runCommand(binary, ['-plaintext', address, 'list']),
@@ -52,6 +53,3 @@ const grpcurl = (binary: string): GrpcClient => ({
     domain: /"domain": "([\w.]+)"/.exec(stderr)?.[1] ?? '',
   }),
 });
-
-/** With grpcurl where `scripts/test.mjs` could have one. */
-export const GRPC_CLIENTS: readonly GrpcClient[] = [buf, ...[process.env.TROUPE_GRPCURL || []].flat().map(grpcurl)];

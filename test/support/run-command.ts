@@ -12,16 +12,22 @@ export interface Ran {
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Default 30,000. */
+  readonly timeoutMs?: number;
 }
 
-/** Runs a command to its end; killed, with code -1, when that takes longer than 30 s. */
-export function runCommand(file: string, args: readonly string[], { env, cwd = ROOT }: CommandOptions = {}): Promise<Ran> {
+/** Runs a command to its end; killed, with code -1, when that takes longer than its timeout. */
+export function runCommand(
+  file: string,
+  args: readonly string[],
+  { env, cwd = ROOT, timeoutMs = 30_000 }: CommandOptions = {},
+): Promise<Ran> {
   const startedAt = performance.now();
   return new Promise((resolve) => {
     execFile(
       file,
       args,
-      { cwd, timeout: 30_000, killSignal: 'SIGKILL', env: { ...process.env, NODE_OPTIONS: '', NO_COLOR: '1', ...env } },
+      { cwd, timeout: timeoutMs, killSignal: 'SIGKILL', env: { ...process.env, NODE_OPTIONS: '', NO_COLOR: '1', ...env } },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
         resolve({ code, stdout, stderr, ms: performance.now() - startedAt });

@@ -5,10 +5,16 @@ describe('the suites that the arguments pick', () => {
   const all = Object.keys(EXTRA_SUITES).map((suite) => `<rootDir>/test/${suite}/`);
 
   test.each([
-    ['nothing', [], ['etcd', 'grpcurl', 'python'], all],
-    ['an option alone', ['--ci'], ['etcd', 'grpcurl', 'python'], all],
+    ['nothing', [], ['etcd'], all],
+    ['an option alone', ['--ci'], ['etcd'], all],
     ['unit tests', ['test/unit'], ['etcd'], all],
-    ['tests of the command', ['test/e2e/dev.test.ts', '-t', 'agents'], ['etcd', 'grpcurl', 'python'], all],
+    ['tests of the command', ['test/e2e/dev.test.ts', '-t', 'agents'], ['etcd'], all],
+    [
+      'clients in other languages',
+      ['test/conformance'],
+      ['etcd', 'go', 'grpcurl', 'python'],
+      all.filter((path) => !path.includes('conformance')),
+    ],
     ['an extra suite', ['test/package'], [], all.filter((path) => !path.includes('package'))],
     ['a file of one', ['test/package/install.test.ts'], [], all.filter((path) => !path.includes('package'))],
     ['both kinds', ['test/unit', 'test/package/'], ['etcd'], all.filter((path) => !path.includes('package'))],

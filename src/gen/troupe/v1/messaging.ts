@@ -306,7 +306,7 @@ export interface TopicMessage_HeadersEntry {
 
 /** Asks for topics. */
 export interface ListTopicsRequest {
-  /** At most this many, 1 to 1000; 0: 100. */
+  /** At most this many; 0: 100. More than 1000 counts as 1000 (AIP-158). */
   pageSize: number;
   /** `next_page_token` of the page before; empty for the first. */
   pageToken: string;
@@ -332,7 +332,7 @@ export interface TopicInterest {
 export interface ListDeadLettersRequest {
   /** Whose. Empty: of the process that is asked. A gateway forwards to the node. */
   nodeId: string;
-  /** At most this many, 1 to 1000; 0: 100. */
+  /** At most this many; 0: 100. More than 1000 counts as 1000 (AIP-158). */
   pageSize: number;
   /** `next_page_token` of the page before; empty for the first. */
   pageToken: string;

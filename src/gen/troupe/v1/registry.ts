@@ -153,7 +153,7 @@ export interface ListInstancesRequest {
   statuses: InstanceStatus[];
   /** Having all of these capabilities. */
   capabilities: string[];
-  /** At most this many, 1 to 1000; 0: 100. */
+  /** At most this many; 0: 100. More than 1000 counts as 1000 (AIP-158). */
   pageSize: number;
   /** `next_page_token` of the page before; empty for the first. */
   pageToken: string;

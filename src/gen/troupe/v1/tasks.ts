@@ -495,7 +495,7 @@ export const TasksDefinition = {
   methods: {
     /**
      * Runs a task and waits for its result. Errors: INVALID_ARGUMENT (a field is wrong), NOT_FOUND (no agent offers the
-     * capabilities, or no such agent), UNAVAILABLE (agents are there, none can be reached; CIRCUIT_OPEN: all fail, RetryInfo says when the next is tried), RESOURCE_EXHAUSTED
+     * capabilities, or no such agent), FAILED_PRECONDITION (the only agent that offers them stops just now), UNAVAILABLE (agents are there, none can be reached; CIRCUIT_OPEN: all fail, RetryInfo says when the next is tried), RESOURCE_EXHAUSTED
      * (all that were asked are full, or a rate limit of this router is reached; RetryInfo says when to come again),
      * DEADLINE_EXCEEDED, ABORTED with reason OUTCOME_UNKNOWN (it may have run: not repeated unless `idempotent`), or the agent's own error.
      */

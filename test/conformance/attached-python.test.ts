@@ -7,19 +7,15 @@ import { ROOT, startProcess, type TestProcess } from '../support/processes.js';
 import { client, type Role, startGateway, startNode, startRegistry } from '../support/roles.js';
 import { type Ran, runCommand } from '../support/run-command.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
+import { python } from './toolchains.js';
 
-/** What install-python.mjs printed. */
-const { python, stubs } = JSON.parse(process.env.TROUPE_PYTHON_EXAMPLES ?? '{}') as { python?: string; stubs?: string };
 const EXAMPLES = join(ROOT, 'examples', 'python');
-const env = { PYTHONPATH: stubs ?? '', PYTHONDONTWRITEBYTECODE: '1' };
-
-/** Their packages come from the network, which not everybody has. */
-const describeWithPython = python === undefined ? describe.skip : describe;
+const { interpreter, env } = python();
 
 const agentOf = (id: string, address: string): TestProcess =>
-  startProcess(python ?? '', [join(EXAMPLES, 'agent.py'), '--id', id, '--address', address], { env });
+  startProcess(interpreter, [join(EXAMPLES, 'agent.py'), '--id', id, '--address', address], { env });
 const clientOf = (address: string, ...args: string[]): Promise<Ran> =>
-  runCommand(python ?? '', [join(EXAMPLES, 'client.py'), '--address', address, ...args], { env });
+  runCommand(interpreter, [join(EXAMPLES, 'client.py'), '--address', address, ...args], { env });
 const events = ({ stdout }: Ran) =>
   stdout
     .trim()
@@ -27,7 +23,7 @@ const events = ({ stdout }: Ran) =>
     .map((line) => JSON.parse(line) as Record<string, unknown>)
     .filter(({ event }) => event !== 'attached');
 
-describeWithPython('programs in Python, made from the .proto files alone', () => {
+describe('programs in Python, made from the .proto files alone', () => {
   let registry: Role;
   let gateway: Role;
   let troupe: TroupeClient;
@@ -128,36 +124,12 @@ describeWithPython('programs in Python, made from the .proto files alone', () =>
 
   it('a client hears what is broadcast', async () => {
     const listener = startProcess(
-      python ?? '',
+      interpreter,
       [join(EXAMPLES, 'client.py'), '--address', gateway.address, 'listen', 'weather.>'],
       { env },
     );
     const { id } = await listener.event(({ event }) => event === 'attached');
     expect((await troupe.broadcast('weather.today', 'sunny')).get(String(id))).toBe(true);
     expect(await listener.event(({ event }) => event === 'message')).toMatchObject({ topic: 'weather.today', text: 'sunny' });
-  });
-});
-
-describe('the example of an attached agent in TypeScript', () => {
-  it('counts words, line by line, and says how many there were', async () => {
-    const registry = await startRegistry();
-    const [gateway] = await Promise.all([startGateway(registry.address), startNode('node-1', registry.address)]);
-    const troupe = client(gateway.address);
-    await eventually(async () => expect(await troupe.nodes()).toHaveLength(1));
-    const script = join(ROOT, 'dist', 'examples', 'attached', 'counter.js');
-    const example = startProcess(process.execPath, [script, '--address', gateway.address]);
-    await example.event(({ event }) => event === 'attached');
-    await eventually(async () =>
-      expect((await troupe.instances({ service: 'agent' })).map((each) => each.id)).toContain('counter'),
-    );
-    const lines: unknown[] = [];
-    for await (const event of troupe.runStream('counting', 'one two\nthree'))
-      if (event.kind === 'chunk' && event.payload.kind === 'json') lines.push(event.payload.json);
-    expect(lines).toEqual([
-      { line: 'one two', words: 2 },
-      { line: 'three', words: 1 },
-    ]);
-    expect((await troupe.request('counter', 'how many?')).json()).toEqual({ counted: 3 });
-    expect(await example.kill('SIGTERM')).toMatchObject({ code: 0 });
   });
 });

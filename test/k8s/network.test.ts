@@ -1,0 +1,163 @@
+import { describe, expect, test } from '@jest/globals';
+import { chart, type Manifest, podsOf } from './manifests.js';
+
+interface Place {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly namespace: string;
+}
+
+const ROLES = ['registry', 'node', 'gateway', 'etcd'] as const;
+const PORTS = { registry: 8000, node: 8765, gateway: 8080, etcd: 2379 } as const;
+const OUTSIDE: Record<string, Place> = {
+  prometheus: { namespace: 'monitoring', labels: { app: 'prometheus' } },
+  stranger: { namespace: 'elsewhere', labels: {} },
+};
+const DNS: Place = { namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } };
+
+describe('the network policies', () => {
+  test('let through what is needed, and nothing else', async () => {
+    const manifests = await chart();
+    const places = { ...placesOf(manifests), ...OUTSIDE };
+    const open: string[] = [];
+    for (const [from, source] of Object.entries(places)) {
+      for (const role of ROLES) {
+        for (const port of [PORTS[role], 2380, role === 'etcd' ? 2381 : 9464]) {
+          if (passes(manifests, source, places[role] as Place, port)) open.push(`${from} → ${role}:${port}`);
+        }
+      }
+    }
+    expect(open.sort()).toEqual(
+      [
+        'registry → etcd:2379',
+        'etcd → etcd:2380',
+        'registry → node:8765',
+        'node → registry:8000',
+        'node → node:8765',
+        'node → gateway:8080',
+        'gateway → registry:8000',
+        'gateway → node:8765',
+        'gateway → gateway:8080',
+        'stranger → gateway:8080',
+        'prometheus → gateway:8080',
+        'prometheus → registry:9464',
+        'prometheus → node:9464',
+        'prometheus → gateway:9464',
+        'prometheus → etcd:2381',
+      ].sort(),
+    );
+  });
+
+  test('let every pod ask for names, and go nowhere else outside', async () => {
+    const manifests = await chart();
+    for (const place of Object.values(placesOf(manifests))) {
+      expect(passes(manifests, place, DNS, 53)).toBe(true);
+      expect(passes(manifests, place, DNS, 443)).toBe(false);
+      expect(passes(manifests, place, OUTSIDE.stranger as Place, 443)).toBe(false);
+      expect(passes(manifests, place, OUTSIDE.prometheus as Place, 4317)).toBe(false);
+    }
+  });
+
+  test('open the way to a collector, for all but etcd, where one is named', async () => {
+    const manifests = await chart({ values: ['values-prod.yaml'] });
+    const reach = Object.entries(placesOf(manifests)).map(([role, place]) => [
+      role,
+      passes(manifests, place, OUTSIDE.prometheus as Place, 4317),
+    ]);
+    expect(Object.fromEntries(reach)).toEqual({ registry: true, node: true, gateway: true, etcd: false });
+  });
+
+  test('close the gateway to all but those who are named, and the other roles', async () => {
+    const manifests = await chart({
+      set: ['networkPolicy.gatewayPeers[0].namespaceSelector.matchLabels.kubernetes\\.io/metadata\\.name=elsewhere'],
+    });
+    const { gateway, node } = placesOf(manifests);
+    expect(passes(manifests, OUTSIDE.stranger as Place, gateway as Place, 8080)).toBe(true);
+    expect(passes(manifests, OUTSIDE.prometheus as Place, gateway as Place, 8080)).toBe(false);
+    expect(passes(manifests, node as Place, gateway as Place, 8080)).toBe(true);
+  });
+
+  test('let agents out where they are told to', async () => {
+    const set = ['networkPolicy.nodeEgress[0].ports[0].port=443'];
+    const manifests = await chart({ set });
+    const reach = Object.entries(placesOf(manifests)).map(([role, place]) => [
+      role,
+      passes(manifests, place, OUTSIDE.stranger as Place, 443),
+    ]);
+    expect(Object.fromEntries(reach)).toEqual({ registry: false, node: true, gateway: false, etcd: false });
+  });
+
+  test('let registries out to an etcd elsewhere, on its port only', async () => {
+    const manifests = await chart({ values: ['values-external-etcd.yaml'] });
+    const { registry, node } = placesOf(manifests);
+    expect(passes(manifests, registry as Place, OUTSIDE.stranger as Place, 2379)).toBe(true);
+    expect(passes(manifests, registry as Place, OUTSIDE.stranger as Place, 443)).toBe(false);
+    expect(passes(manifests, node as Place, OUTSIDE.stranger as Place, 2379)).toBe(false);
+  });
+});
+
+/** Of the pods of each role. */
+function placesOf(manifests: readonly Manifest[]): Record<string, Place> {
+  const places = podsOf(manifests).map(
+    ({ labels }) => [labels['app.kubernetes.io/component'] as string, { labels, namespace: 'troupe' }] as const,
+  );
+  return Object.fromEntries(places.filter(([role]) => role !== 'test'));
+}
+
+/** Whether a connection is made, by the rules of NetworkPolicy: what selects a pod closes it, and each rule opens it a little. */
+function passes(manifests: readonly Manifest[], from: Place, to: Place, port: number): boolean {
+  const policies = manifests.filter(({ kind }) => kind === 'NetworkPolicy');
+  const of = (place: Place, type: 'Ingress' | 'Egress') =>
+    policies.filter(
+      ({ spec }) => place.namespace === 'troupe' && spec.policyTypes.includes(type) && matches(spec.podSelector, place.labels),
+    );
+  const out = of(from, 'Egress');
+  const into = of(to, 'Ingress');
+  const allows = (rules: readonly Rule[] | undefined, peers: 'from' | 'to', other: Place) =>
+    (rules ?? []).some((rule) => {
+      const ports = rule.ports;
+      const who = rule[peers];
+      return (
+        (ports === undefined || ports.some((each) => each.port === port)) &&
+        (who === undefined || who.some((peer) => includes(peer, other)))
+      );
+    });
+  return (
+    (out.length === 0 || out.some(({ spec }) => allows(spec.egress, 'to', to))) &&
+    (into.length === 0 || into.some(({ spec }) => allows(spec.ingress, 'from', from)))
+  );
+}
+
+interface Rule {
+  readonly ports?: readonly { readonly port: number }[];
+  readonly from?: readonly Peer[];
+  readonly to?: readonly Peer[];
+}
+
+interface Peer {
+  readonly podSelector?: Selector;
+  readonly namespaceSelector?: Selector;
+}
+
+interface Selector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly { readonly key: string; readonly operator: string; readonly values: readonly string[] }[];
+}
+
+function includes({ podSelector, namespaceSelector, ...others }: Peer, { labels, namespace }: Place): boolean {
+  if (Object.keys(others).length > 0) return false;
+  const here =
+    namespaceSelector === undefined
+      ? namespace === 'troupe'
+      : matches(namespaceSelector, { 'kubernetes.io/metadata.name': namespace });
+  return here && (podSelector === undefined || matches(podSelector, labels));
+}
+
+function matches({ matchLabels = {}, matchExpressions = [] }: Selector, labels: Readonly<Record<string, string>>): boolean {
+  return (
+    Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
+    matchExpressions.every(({ key, operator, values }) => {
+      if (operator !== 'In') throw new Error(`no test for the operator ${operator}`);
+      return values.includes(labels[key] ?? '');
+    })
+  );
+}
