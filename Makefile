@@ -6,7 +6,7 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 IMAGE_ARGS ?=
 
-.PHONY: help check-node install build generate reference demo test conformance k8s-check chaos image image-test lint
+.PHONY: help check-node install build generate reference demo test docs-test pictures conformance k8s-check chaos image image-test lint
 .PHONY: format bench package package-test release clean
 
 help: ## lists the targets
@@ -48,6 +48,12 @@ image: check-node ## builds the image troupe/troupe with docker, podman or build
 
 image-test: build ## builds the image with buildah, and runs its containers; needs root
 	@node scripts/image-test.mjs $(JEST_ARGS)
+
+docs-test: build ## does what the documents say, from top to bottom, and follows their links
+	@node scripts/test.mjs test/docs --maxWorkers=1 $(JEST_ARGS)
+
+pictures: build ## draws docs/images anew, from runs of the command
+	@node scripts/pictures.mjs
 
 lint: install ## checks style, layers, contracts, generated code and leftovers
 	@npm run --silent lint

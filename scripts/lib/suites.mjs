@@ -5,7 +5,7 @@
  */
 export const EXTRA_SUITES = {
   conformance: ['etcd', 'grpcurl', 'python', 'go'],
-  docs: ['etcd', 'grpcurl', 'python'],
+  docs: ['etcd', 'grpcurl'],
   image: ['etcd'],
   k8s: ['etcd', 'kubernetes', 'prometheus'],
   package: [],

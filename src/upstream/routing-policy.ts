@@ -27,7 +27,7 @@ export interface CapabilityPolicy {
 
 export const NO_POLICY: RoutingPolicy = { capabilities: new Map(), perCaller: undefined, callers: new Map() };
 
-/** As in a policy file; see docs/routing.md. */
+/** As in a policy file; see docs/guides/routing.md. */
 export interface RoutingPolicyInput {
   readonly capabilities?: Readonly<
     Record<

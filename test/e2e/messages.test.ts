@@ -6,7 +6,7 @@ import { describeMessagesOf } from '../support/grpc-messages-suite.js';
 import { ROOT, startTroupe } from '../support/processes.js';
 import { runTroupe } from '../support/run-command.js';
 
-/** The messages of docs/messaging.md, by the built command and by grpcurl, on a cluster as `troupe dev` starts it. */
+/** The messages of docs/guides/messaging.md, by the built command and by grpcurl, on a cluster as `troupe dev` starts it. */
 
 const NOTES = join(ROOT, 'examples', 'agents', 'notes.mjs');
 

@@ -8,7 +8,7 @@ describe('the suites that the arguments pick', () => {
     ['nothing', [], ['etcd'], all],
     ['an option alone', ['--ci'], ['etcd'], all],
     ['unit tests', ['test/unit'], ['etcd'], all],
-    ['tests of the command', ['test/e2e/newcomer.test.ts', '-t', 'agents'], ['etcd'], all],
+    ['tests of the command', ['test/e2e/dev.test.ts', '-t', 'agents'], ['etcd'], all],
     [
       'clients in other languages',
       ['test/conformance'],

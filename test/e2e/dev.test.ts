@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.js';
 import { type Exit, ROOT, startTroupe } from '../support/processes.js';
 import { client, freePort, isAlive, launch } from '../support/roles.js';
 
-/** What a newcomer does and sees, on the built command. */
+/** `troupe dev` and `troupe demo` as built, and what wrong usage gets. What the documents tell newcomers to do is in test/docs. */
 
 interface Ran {
   readonly code: number;
@@ -60,19 +60,6 @@ describe('troupe dev', () => {
   let dev: Dev;
   beforeAll(async () => {
     dev = await startDev();
-  });
-
-  it('answers the first task, as the README has it', async () => {
-    const { code, stdout } = await troupe(
-      'run',
-      'data_processing',
-      '--address',
-      dev.address,
-      '--json',
-      '{"path": "examples/data/sales.csv"}',
-    );
-    expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ rows: 500 });
   });
 
   it('answers a client that knows nothing but the address', async () => {
