@@ -12,7 +12,7 @@ import {
 } from '@opentelemetry/api';
 import { isTroupeError, messageOf } from '../core/errors.js';
 import type { Random } from '../core/random.js';
-import { formatTraceparent, isUnsampled, newTrace, parseTraceparent } from './trace-context.js';
+import { formatTraceparent, isUnsampled, parseTraceparent, UnsampledTraces } from './trace-context.js';
 
 export { SpanKind } from '@opentelemetry/api';
 
@@ -43,12 +43,16 @@ export const CHOSEN = Symbol('troupe: sampled');
  * `sampled`): a trace that is not costs a few random digits at its beginning, and nothing after it.
  */
 export class Tracing {
+  private readonly unsampled: UnsampledTraces;
+
   /** `ratio`: the part of all traces that is sampled, 0 to 1. */
   constructor(
     private readonly tracer: Tracer,
     private readonly ratio: number,
     private readonly random: Random,
-  ) {}
+  ) {
+    this.unsampled = new UnsampledTraces(random);
+  }
 
   /** Undefined where the caller has decided that its trace is not sampled: what it sent goes on as it is. */
   begin(name: string, { kind, parent, attributes }: HopOptions): Hop | undefined {
@@ -68,7 +72,7 @@ export class Tracing {
   }
 
   private beginTrace(name: string, kind: SpanKind, attributes: Attributes | undefined): Hop {
-    if (this.random.next() >= this.ratio) return new UnsampledHop(formatTraceparent(newTrace(this.random)));
+    if (this.random.next() >= this.ratio) return new UnsampledHop(this.unsampled.next());
     const chosen = ROOT_CONTEXT.setValue(CHOSEN, true);
     return new SampledHop(this.tracer.startSpan(name, { kind, root: true, ...(attributes && { attributes }) }, chosen));
   }

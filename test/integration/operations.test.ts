@@ -95,6 +95,15 @@ describe('the operations port', () => {
     expect(await ended).toEqual({ code: 0, signal: null });
   });
 
+  it('says of a node that was drained by a call that it is not ready', async () => {
+    const registry = await startRegistry();
+    const node = await startNode('node-1', registry.address);
+    const ops = await opsOf(node.process);
+    await client(node.address).drain('node-1');
+    expect(await ask(ops, '/ready')).toMatchObject({ status: 503 });
+    expect(await ask(ops, '/health')).toMatchObject({ status: 200 });
+  });
+
   it('that is in use ends the process where it was asked for, naming the option', async () => {
     const ops = await opsOf((await startRegistry()).process);
     const port = ops.split(':')[1] ?? '';

@@ -64,7 +64,11 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     },
     load: () => ({ ...host.totals(), circuits: host.list().flatMap((status) => agentCircuit(status) ?? []) }),
   });
-  const node = new AgentNode({ host, membership, manifests: store, clock, logger, onDrain: () => member.programs?.drain() });
+  const onDrain = () => {
+    health.set(false);
+    member.programs?.drain();
+  };
+  const node = new AgentNode({ host, membership, manifests: store, clock, logger, onDrain });
   const processLoad = operations.load;
   const executions = metrics === undefined && tracing === undefined ? undefined : new Executions({ metrics, tracing, clock });
   const tasks = new LocalNodeTasks({ nodeId, host, membership, clock, processLoad, executions });

@@ -2,9 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
   formatTraceparent,
-  newTrace,
+  isUnsampled,
   parseTraceparent,
   type TraceContext,
+  UnsampledTraces,
   validTraceparent,
 } from '../../../src/telemetry/trace-context.js';
 import { fixedRandom, seededRandom, testSeed } from '../../support/seeded-random.js';
@@ -74,17 +75,21 @@ describe('parseTraceparent', () => {
   });
 });
 
-describe('newTrace', () => {
-  it(`has ids of its own and is not sampled (seed ${testSeed})`, () => {
-    const random = seededRandom(testSeed);
-    const [one, two] = [newTrace(random), newTrace(random)];
-    expect(parseTraceparent(formatTraceparent(one))).toEqual(one);
-    expect(one.flags).toBe('00');
-    expect(two.traceId).not.toBe(one.traceId);
+describe('traces that are not sampled', () => {
+  it(`have ids of their own, which are valid (seed ${testSeed})`, () => {
+    const traces = [new UnsampledTraces(seededRandom(testSeed)), new UnsampledTraces(fixedRandom(0))];
+    const headers = traces.flatMap((each) => Array.from({ length: 100 }, () => each.next()));
+    for (const header of headers) {
+      expect(parseTraceparent(header)?.flags).toBe('00');
+      expect(isUnsampled(header)).toBe(true);
+    }
+    expect(new Set(headers.map((header) => parseTraceparent(header)?.traceId)).size).toBe(200);
+    expect(new Set(headers.map((header) => parseTraceparent(header)?.spanId)).size).toBe(200);
   });
 
-  it('never has ids of zeros, which the specification forbids', () => {
-    expect(newTrace(fixedRandom(0))).toEqual({ traceId: `${'0'.repeat(31)}1`, spanId: `${'0'.repeat(15)}1`, flags: '00' });
+  it('are told from others', () => {
+    for (const header of [`00-${TRACE}-${SPAN}-01`, `00-${TRACE}-${SPAN}-00-x`, `01-${TRACE}-${SPAN}-00`, ''])
+      expect(isUnsampled(header)).toBe(false);
   });
 });
 
