@@ -27,10 +27,10 @@ import { Router } from '../upstream/router.js';
 import { NO_POLICY } from '../upstream/routing-policy.js';
 import { Selector } from '../upstream/selector.js';
 import type { MemberConfig } from './config.js';
-import { observeMember } from './member-metrics.js';
 import { MemberMessaging } from './messaging.js';
 import type { Operations } from './operations.js';
 import { mountPrograms, type ProgramParts } from './programs.js';
+import { observeMember } from './role-metrics.js';
 import { VERSION } from './version.js';
 
 export interface SelfDescription {

@@ -46,7 +46,11 @@ export async function openOperations(
   const address = await server.listen(host, ops);
   load.start();
   if (metrics !== undefined) observeProcess(metrics, { role, version: VERSION, load });
-  const otlp = await openExport(role, id);
+  const otlp = await openExport(role, id).catch(async (error: unknown) => {
+    load.stop();
+    await server.close();
+    throw error;
+  });
 
   return {
     logger,

@@ -16,7 +16,7 @@ export interface ObservedCall {
 }
 
 /** Streams that last as long as their caller: a span of one would say nothing. */
-const LASTING = /\/(Watch|KeepAlive|Subscribe|Connect|TailLogs|ServerReflectionInfo)$/;
+const LASTING = /\/(Watch|WatchHealth|KeepAlive|Subscribe|Connect|ServerReflectionInfo)$/;
 
 /** Measures the calls of one method and makes their spans. */
 export class CallObserver {

@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.js';
 import { messageOf, TroupeError } from '../core/errors.js';
 import { type PayloadInput, toPayload } from '../core/payload.js';
 import type { Logger } from '../telemetry/logger.js';
-import { type Hop, SpanKind, type Tracing } from '../telemetry/tracing.js';
+import { type Hop, SpanKind, type Tracing, traceFields } from '../telemetry/tracing.js';
 import { Delivery, type Recipient } from './delivery.js';
 import { MessageMailbox } from './message-mailbox.js';
 import { type MessageScope, MessageTurn } from './message-turn.js';
@@ -158,7 +158,12 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
     turn.end(thrown);
     const error = this.options.answerError(thrown);
     if (!(thrown instanceof TroupeError) && delivery.cancelled === undefined)
-      this.options.logger.warn('agent failed a message', { from: delivery.from, topic: delivery.topic, error: thrown });
+      this.options.logger.warn('agent failed a message', {
+        from: delivery.from,
+        topic: delivery.topic,
+        error: thrown,
+        ...traceFields(turn.traceparent),
+      });
     if (delivery.kind === 'request') delivery.origin.failed(delivery, error);
     else delivery.origin.lost(delivery, error, this.id);
   }

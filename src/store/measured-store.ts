@@ -1,12 +1,13 @@
+import type { Clock } from '../core/clock.js';
 import { isTroupeError } from '../core/errors.js';
 import { INSTRUMENTS } from '../telemetry/instruments.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Leases, Store } from './store.js';
 
 /** A store whose operations are measured, by name and gRPC code. */
-export function measuredStore(store: Store, metrics: Metrics): Store {
+export function measuredStore(store: Store, metrics: Metrics, clock: Clock): Store {
   const measure = async <T>(operation: string, work: Promise<T>): Promise<T> => {
-    const beganAtMs = performance.now();
+    const beganAtMs = clock.monotonicMs();
     let code = 'OK';
     try {
       return await work;
@@ -14,7 +15,7 @@ export function measuredStore(store: Store, metrics: Metrics): Store {
       code = isTroupeError(error) ? error.code : 'INTERNAL';
       throw error;
     } finally {
-      metrics.histogram(INSTRUMENTS.storeDuration, operation, code).record((performance.now() - beganAtMs) / 1_000);
+      metrics.histogram(INSTRUMENTS.storeDuration, operation, code).record((clock.monotonicMs() - beganAtMs) / 1_000);
     }
   };
   const leases: Leases = {

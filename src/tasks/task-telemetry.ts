@@ -74,7 +74,9 @@ export class TaskTelemetry {
 
 /** Of a task that is for one agent, or for any that has all of the capabilities. */
 function capabilityLabel(capabilities: readonly string[]): string {
-  return capabilities.length === 0 ? 'by_id' : capabilities.join('+');
+  if (capabilities.length < 2) return capabilities[0] ?? 'by_id';
+  // Whatever order callers name them in.
+  return [...capabilities].sort().join('+');
 }
 
 function codeOf(error: unknown): ErrorCode | 'OK' {

@@ -1,4 +1,4 @@
-import { type Attributes, type Context, trace } from '@opentelemetry/api';
+import { type Attributes, type Context, ProxyTracerProvider, type TracerProvider, trace } from '@opentelemetry/api';
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core';
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
@@ -97,9 +97,15 @@ export function openOtlp({ endpoint, traceRatio, attributes }: OtlpOptions, deps
     async close() {
       const ended = Promise.allSettled([provider.shutdown(), meters?.shutdown()]);
       await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, FLUSH_MS).unref())]);
-      trace.disable();
+      // A program that embeds a node may have set up one of its own, which stays.
+      if (isGlobal(provider)) trace.disable();
     },
   };
+}
+
+function isGlobal(provider: TracerProvider): boolean {
+  const global = trace.getTracerProvider();
+  return (global instanceof ProxyTracerProvider ? global.getDelegate() : global) === provider;
 }
 
 /** Traces that `Tracing` begins were chosen by it; those that an agent's libraries begin are chosen by the same ratio. */

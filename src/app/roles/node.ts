@@ -11,9 +11,9 @@ import { AgentHost } from '../../runtime/host.js';
 import { INSTRUMENTS } from '../../telemetry/instruments.js';
 import type { NodeConfig } from '../config.js';
 import { Member } from '../member.js';
-import { observeHost } from '../member-metrics.js';
 import { openOperations } from '../operations.js';
 import { type RunningRole, serve } from '../role.js';
+import { observeHost } from '../role-metrics.js';
 
 /** A node in this process. */
 export interface RunningNode extends RunningRole {

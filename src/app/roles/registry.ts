@@ -1,6 +1,5 @@
 import { systemClock } from '../../core/clock.js';
 import { isTroupeError, messageOf, TroupeError } from '../../core/errors.js';
-import { AGENT_SERVICE, GATEWAY_SERVICE, NODE_SERVICE } from '../../core/instance.js';
 import { systemRandom } from '../../core/random.js';
 import { runGroup } from '../../core/run-group.js';
 import { RegistryDefinition } from '../../gen/troupe/v1/registry.js';
@@ -14,12 +13,12 @@ import { Keys } from '../../store/keys.js';
 import { measuredStore } from '../../store/measured-store.js';
 import { MemoryStore } from '../../store/memory-store.js';
 import type { Store } from '../../store/store.js';
-import { INSTRUMENTS } from '../../telemetry/instruments.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { RegistryConfig } from '../config.js';
 import { openOperations } from '../operations.js';
 import { RegistryLeader } from '../registry-leader.js';
 import { type RunningRole, serve } from '../role.js';
+import { observeRegistry } from '../role-metrics.js';
 
 /** A registry on a memory store forgets the cluster when it restarts; the nodes are back well within this. */
 const MEMORY_RECOVERY_MS = 3_000;
@@ -30,8 +29,11 @@ const FIRST_READ_MS = 5_000;
 export async function startRegistry(config: RegistryConfig): Promise<RunningRole> {
   const operations = await openOperations('registry', config);
   const { logger, health, metrics } = operations;
-  const opened = await openStore(config, logger);
-  const store = metrics === undefined ? opened : measuredStore(opened, metrics);
+  const opened = await openStore(config, logger).catch(async (error: unknown) => {
+    await operations.close();
+    throw error;
+  });
+  const store = metrics === undefined ? opened : measuredStore(opened, metrics, systemClock);
   const deps = { store, keys: new Keys(config.prefix), clock: systemClock, random: systemRandom, logger };
   const mirror = new Mirror(deps);
   const hub = new WatchHub(mirror, systemClock);
@@ -47,15 +49,7 @@ export async function startRegistry(config: RegistryConfig): Promise<RunningRole
   );
   health.mount(server);
   mountReflection(server);
-  if (metrics !== undefined) {
-    metrics.observe(INSTRUMENTS.registryWatchers, () => hub.watchers);
-    metrics.observe(INSTRUMENTS.registryLeading, () => (leader.isLeading ? 1 : 0));
-    metrics.observe(INSTRUMENTS.registryMirrorAge, () => mirror.ageMs() / 1_000);
-    metrics.observe(INSTRUMENTS.registryInstances, () => {
-      const services = [NODE_SERVICE, AGENT_SERVICE, GATEWAY_SERVICE];
-      return services.map((service) => [[service], [...mirror.catalog.ofService(service)].length] as const);
-    });
-  }
+  if (metrics !== undefined) observeRegistry(metrics, { hub, leader, mirror });
 
   try {
     await requireStore(config, store);

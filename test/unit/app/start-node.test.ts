@@ -9,6 +9,7 @@ describe('startNode refuses, and names the field:', () => {
     ['traceRatio', { traceRatio: 5 }],
     ['traceRatio', { traceRatio: Number.NaN }],
     ['otlpEndpoint', { otlpEndpoint: 'collector:4317' }],
+    ['otlpEndpoint', { otlpEndpoint: 'http://a collector:4317' }],
   ])('%s of %p', async (field, options) => {
     await expect(startNode({ agents, ...options })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',

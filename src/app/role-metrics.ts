@@ -2,11 +2,14 @@ import { AGENT_SERVICE, GATEWAY_SERVICE, NODE_SERVICE } from '../core/instance.j
 import type { Membership } from '../discovery/membership.js';
 import type { ClusterView } from '../discovery/view.js';
 import type { Sessions } from '../messaging/sessions.js';
+import type { Mirror } from '../registry/mirror.js';
+import type { WatchHub } from '../registry/watch-hub.js';
 import type { AgentHost } from '../runtime/host.js';
 import { INSTRUMENTS } from '../telemetry/instruments.js';
 import type { Metrics, Reading } from '../telemetry/metrics.js';
 import type { HealthTable } from '../upstream/health-table.js';
 import type { MemberMessaging } from './messaging.js';
+import type { RegistryLeader } from './registry-leader.js';
 
 /** The parts of a member that tell how it is. */
 export interface ObservedMember {
@@ -26,9 +29,7 @@ export function observeMember(metrics: Metrics, member: ObservedMember, membersh
   metrics.observe(INSTRUMENTS.leaseTtl, () => (membership.lease.kind === 'held' ? membership.lease.ttlMs / 1_000 : []));
   metrics.observe(INSTRUMENTS.leaseLost, () => membership.leasesLost);
   metrics.observe(INSTRUMENTS.viewAge, () => known(view.status().ageMs));
-  metrics.observe(INSTRUMENTS.viewInstances, () =>
-    [NODE_SERVICE, AGENT_SERVICE, GATEWAY_SERVICE].map((service) => [[service], count(view.catalog.ofService(service))] as const),
-  );
+  metrics.observe(INSTRUMENTS.viewInstances, () => instancesIn(view.catalog));
 
   metrics.observe(INSTRUMENTS.healthTransitions, () => readings(routes.transitions.health));
   metrics.observe(INSTRUMENTS.circuitTransitions, () => readings(routes.transitions.circuits));
@@ -76,6 +77,25 @@ export function observeHost(metrics: Metrics, host: AgentHost): void {
   metrics.observe(INSTRUMENTS.tasksQueued, () => host.totals().queued);
   metrics.observe(INSTRUMENTS.mailboxMessages, () => host.list().reduce((sum, { messages }) => sum + messages.queued, 0));
   metrics.observe(INSTRUMENTS.nodeAgents, () => host.list().map(({ manifest }) => [[manifest.kind], 1] as const));
+}
+
+/** The parts of a registry that tell how it is. */
+export interface ObservedRegistry {
+  readonly hub: WatchHub;
+  readonly leader: RegistryLeader;
+  readonly mirror: Mirror;
+}
+
+/** The same for a registry. */
+export function observeRegistry(metrics: Metrics, { hub, leader, mirror }: ObservedRegistry): void {
+  metrics.observe(INSTRUMENTS.registryWatchers, () => hub.watchers);
+  metrics.observe(INSTRUMENTS.registryLeading, () => (leader.isLeading ? 1 : 0));
+  metrics.observe(INSTRUMENTS.registryMirrorAge, () => mirror.ageMs() / 1_000);
+  metrics.observe(INSTRUMENTS.registryInstances, () => instancesIn(mirror.catalog));
+}
+
+function instancesIn(catalog: { ofService(service: string): Iterable<unknown> }): Reading[] {
+  return [NODE_SERVICE, AGENT_SERVICE, GATEWAY_SERVICE].map((service) => [[service], count(catalog.ofService(service))]);
 }
 
 /** Nothing where it is not known: 0 would say that all is well. */
