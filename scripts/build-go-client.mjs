@@ -5,10 +5,11 @@
 //
 // Go code of proto/ by buf and the plugins that go.mod pins, into test/conformance/go/gen, and the programs into .tools/go-client: neither is
 // committed. The Go is the one that install-go.mjs finds or gets.
-import { execFileSync } from 'node:child_process';
 import { delimiter, dirname, join } from 'node:path';
+import { logAs, run } from './lib/install.mjs';
 import { ROOT, tool } from './lib/paths.mjs';
 
+const log = logAs('build-go-client');
 const MODULE = join(ROOT, 'test', 'conformance', 'go');
 const PROGRAMS = join(ROOT, '.tools', 'go-client');
 
@@ -33,12 +34,4 @@ try {
 } catch (error) {
   log(`could not make the Go programs: ${String(error.stderr || error.message).trim()}`);
   process.exitCode = 1;
-}
-
-function run(command, args, options = {}) {
-  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...options });
-}
-
-function log(text) {
-  process.stderr.write(`build-go-client: ${text}\n`);
 }

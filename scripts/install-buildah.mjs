@@ -6,9 +6,11 @@
 // buildah builds images without a daemon, runc runs containers of them, ip gives each a network, and debootstrap makes a base image
 // where no image registry can be reached. From the PATH, else Debian's or Ubuntu's packages, which takes root: all of them use
 // namespaces and mounts, so a copy in .tools would not do without it.
-import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { aptInstall, lastLine, logAs } from './lib/install.mjs';
+
+const log = logAs('install-buildah');
 
 /** By command: its package. */
 const TOOLS = { buildah: 'buildah', runc: 'runc', ip: 'iproute2', debootstrap: 'debootstrap' };
@@ -18,24 +20,14 @@ try {
   if (missing.length > 0) install(missing.map((tool) => TOOLS[tool]));
   process.stdout.write(`${JSON.stringify(Object.fromEntries(Object.keys(TOOLS).map((tool) => [tool, found(tool)])))}\n`);
 } catch (error) {
-  const why = String(error.stderr || error.message).trim();
-  log(`could not get ${Object.keys(TOOLS).join(', ')}: ${why.split('\n').at(-1)}`);
+  log(`could not get ${Object.keys(TOOLS).join(', ')}: ${lastLine(error)}`);
   log(`Run this as root, or have them on the PATH (Debian, Ubuntu: apt-get install ${Object.values(TOOLS).join(' ')}).`);
   process.exitCode = 1;
 }
 
 function install(packages) {
   if (process.getuid?.() !== 0) throw new Error(`${packages.join(', ')} are not there, and only root installs packages`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const get = () => run('apt-get', ['install', '--yes', '--quiet', '--no-install-recommends', ...packages], { env });
-  log(`installing ${packages.join(', ')}`);
-  try {
-    get();
-  } catch {
-    log('updating the package lists');
-    run('apt-get', ['update']);
-    get();
-  }
+  aptInstall(packages, log);
 }
 
 function found(tool) {
@@ -56,17 +48,4 @@ function find(tool) {
         return false;
       }
     });
-}
-
-function run(command, args, options = {}) {
-  return execFileSync(command, args, {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-    maxBuffer: 64 * 2 ** 20,
-    ...options,
-  });
-}
-
-function log(text) {
-  process.stderr.write(`install-buildah: ${text}\n`);
 }

@@ -5,77 +5,49 @@
 //   node scripts/install-etcd.mjs --newest   an etcd 3.6 in .tools/etcd-3.6: a Go build, the official archive
 //
 // Everything lands in .tools, which git ignores; a second run finds it there.
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  findOnPath,
+  inScratch,
+  logAs,
+  place,
+  platformIn,
+  printFirst,
+  run,
+  runs,
+  unpackDebian,
+  unpackRelease,
+} from './lib/install.mjs';
+import { ROOT } from './lib/paths.mjs';
 
 const VERSION = 'v3.6.16';
-const TOOLS = join(dirname(fileURLToPath(import.meta.url)), '..', '.tools');
 
+const log = logAs('install-etcd');
 const newest = process.argv.includes('--newest');
-const home = join(TOOLS, newest ? 'etcd-3.6' : 'etcd');
-const binary = join(home, 'bin', 'etcd');
+const binary = join(ROOT, '.tools', newest ? 'etcd-3.6' : 'etcd', 'bin', 'etcd');
 
-const ways = newest ? [present, goBuild, officialArchive] : [onPath, present, debianPackage, goBuild, officialArchive];
-
-const refusals = [];
-for (const way of ways) {
-  try {
-    const path = await way();
-    log(`${path} (${versionOf(path)})`);
-    process.stdout.write(`${path}\n`);
-    process.exit(0);
-  } catch (error) {
-    refusals.push(`  ${way.name}: ${error.message.trim().split('\n').at(-1)}`);
-  }
-}
-log(
-  [
-    'could not get an etcd. Tried:',
-    ...refusals,
+await printFirst({
+  what: 'an etcd',
+  ways: newest ? [present, goBuild, officialArchive] : [onPath, present, debianPackage, goBuild, officialArchive],
+  versionOf,
+  hint: [
     'Install etcd 3.4 or newer (https://etcd.io/docs/latest/install/) so that it is on the PATH,',
     'or set TROUPE_ETCD to the path of its binary.',
   ].join('\n'),
-);
-process.exit(1);
+  log,
+});
 
 function onPath() {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const path = join(folder, 'etcd');
-    if (folder !== '' && existsSync(path)) {
-      versionOf(path);
-      return path;
-    }
-  }
-  throw new Error('not there');
+  return checked(findOnPath('etcd'));
 }
 
 function present() {
-  if (!existsSync(binary)) throw new Error('not there');
-  versionOf(binary);
-  return binary;
+  return checked(binary);
 }
 
 function debianPackage() {
-  if (!runs('apt-get', ['--version']) || !runs('dpkg', ['--version'])) throw new Error('this is no Debian or Ubuntu');
-  return inScratch((scratch) => {
-    const download = () => run('apt-get', ['download', 'etcd-server'], { cwd: scratch });
-    log('downloading the package etcd-server');
-    try {
-      download();
-    } catch (error) {
-      if (process.getuid?.() !== 0) throw error;
-      log('updating the package lists');
-      run('apt-get', ['update']);
-      download();
-    }
-    const archive = readdirSync(scratch).find((name) => name.endsWith('.deb'));
-    run('dpkg', ['-x', archive, 'root'], { cwd: scratch });
-    return install(join(scratch, 'root', 'usr', 'bin', 'etcd'));
-  });
+  return inScratch((scratch) => install(join(unpackDebian('etcd-server', scratch, log), 'usr', 'bin', 'etcd')));
 }
 
 function goBuild() {
@@ -91,77 +63,28 @@ function goBuild() {
 }
 
 /** @see https://github.com/etcd-io/etcd/releases */
-async function officialArchive() {
-  const system = { linux: 'linux', darwin: 'darwin' }[process.platform];
-  const machine = { x64: 'amd64', arm64: 'arm64' }[process.arch];
-  if (system === undefined || machine === undefined) throw new Error(`no archive for ${process.platform} ${process.arch}`);
+function officialArchive() {
+  const { system, machine } = platformIn({ linux: 'linux', darwin: 'darwin' }, { x64: 'amd64', arm64: 'arm64' });
   const name = `etcd-${VERSION}-${system}-${machine}`;
   const file = `${name}.${system === 'linux' ? 'tar.gz' : 'zip'}`;
-  const base = `https://github.com/etcd-io/etcd/releases/download/${VERSION}`;
-  log(`downloading ${base}/${file}`);
-  const [sums, archive] = await Promise.all([get(`${base}/SHA256SUMS`), get(`${base}/${file}`)]);
-  const line = sums
-    .toString('utf8')
-    .split('\n')
-    .find((each) => each.trim().endsWith(` ${file}`));
-  const sum = createHash('sha256').update(archive).digest('hex');
-  if (line?.split(/\s+/)[0] !== sum) throw new Error(`${file} does not match SHA256SUMS`);
-  return inScratch((scratch) => {
-    writeFileSync(join(scratch, file), archive);
-    if (system === 'linux') run('tar', ['-xzf', file], { cwd: scratch });
-    else run('unzip', ['-q', file], { cwd: scratch });
+  const release = `https://github.com/etcd-io/etcd/releases/download/${VERSION}`;
+  return inScratch(async (scratch) => {
+    await unpackRelease({ release, file, sums: 'SHA256SUMS' }, scratch, log);
     return install(join(scratch, name, 'etcd'));
   });
 }
 
-async function get(url) {
-  const response = await fetch(url, { signal: AbortSignal.timeout(120_000) });
-  if (!response.ok) throw new Error(`${url}: ${response.status}`);
-  return Buffer.from(await response.arrayBuffer());
-}
-
-/** Tries the binary, then puts it in its place in one step: a run at the same time never sees half of it. */
 function install(from) {
-  versionOf(from);
-  mkdirSync(dirname(binary), { recursive: true });
-  const beside = `${binary}.${process.pid}`;
-  copyFileSync(from, beside);
-  renameSync(beside, binary);
-  return binary;
+  return place(checked(from), binary);
 }
 
-function inScratch(work) {
-  const scratch = mkdtempSync(join(tmpdir(), 'troupe-etcd-'));
-  try {
-    return work(scratch);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+function checked(path) {
+  if (!existsSync(path)) throw new Error('not there');
+  versionOf(path);
+  return path;
 }
 
 /** @throws when it does not run here. */
 function versionOf(path) {
   return run(path, ['--version']).split('\n')[0];
-}
-
-function runs(command, args) {
-  try {
-    run(command, args);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function run(command, args, options = {}) {
-  return execFileSync(command, args, {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-    maxBuffer: 64 * 1024 * 1024,
-    ...options,
-  });
-}
-
-function log(text) {
-  process.stderr.write(`install-etcd: ${text}\n`);
 }

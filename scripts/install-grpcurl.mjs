@@ -5,53 +5,34 @@
 //   node scripts/install-grpcurl.mjs --present  PATH, .tools/grpcurl: gets nothing
 //
 // Everything lands in .tools, which git ignores; a second run finds it there.
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { findOnPath, inScratch, logAs, place, platformIn, printFirst, run, unpackRelease } from './lib/install.mjs';
 import { ROOT } from './lib/paths.mjs';
 
 const VERSION = '1.9.3';
 const PACKAGE = 'github.com/fullstorydev/grpcurl/cmd/grpcurl';
-const RELEASE = `https://github.com/fullstorydev/grpcurl/releases/download/v${VERSION}`;
+const TIMEOUT_MS = 180_000;
 
+const log = logAs('install-grpcurl');
 const binary = join(ROOT, '.tools', 'grpcurl', 'bin', 'grpcurl');
-const ways = process.argv.includes('--present')
-  ? [onPath, present]
-  : [onPath, present, buildByPresentGo, officialArchive, buildByNewGo];
 
-const refusals = [];
-for (const way of ways) {
-  try {
-    const path = await way();
-    log(`${path} (${versionOf(path)})`);
-    process.stdout.write(`${path}\n`);
-    process.exit(0);
-  } catch (error) {
-    refusals.push(`  ${way.name}: ${error.message.trim().split('\n').at(-1)}`);
-  }
-}
-log(
-  ['could not get a grpcurl. Tried:', ...refusals, 'Get one at https://github.com/fullstorydev/grpcurl#installation'].join('\n'),
-);
-process.exit(1);
+await printFirst({
+  what: 'a grpcurl',
+  ways: process.argv.includes('--present')
+    ? [onPath, present]
+    : [onPath, present, buildByPresentGo, officialArchive, buildByNewGo],
+  versionOf,
+  hint: 'Get one at https://github.com/fullstorydev/grpcurl#installation',
+  log,
+});
 
 function onPath() {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const path = join(folder, 'grpcurl');
-    if (folder !== '' && existsSync(path)) {
-      versionOf(path);
-      return path;
-    }
-  }
-  throw new Error('not there');
+  return checked(findOnPath('grpcurl'));
 }
 
 function present() {
-  if (!existsSync(binary)) throw new Error('not there');
-  versionOf(binary);
-  return binary;
+  return checked(binary);
 }
 
 function buildByPresentGo() {
@@ -67,66 +48,35 @@ function build(...args) {
   return inScratch((scratch) => {
     log(`building grpcurl ${VERSION} with Go`);
     const env = { ...process.env, GOBIN: scratch, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-trimpath' };
-    run(go, ['install', '-ldflags', `-X main.version=v${VERSION}`, `${PACKAGE}@v${VERSION}`], { cwd: scratch, env });
+    const options = { cwd: scratch, env, timeout: TIMEOUT_MS };
+    run(go, ['install', '-ldflags', `-X main.version=v${VERSION}`, `${PACKAGE}@v${VERSION}`], options);
     return install(join(scratch, 'grpcurl'));
   });
 }
 
-async function officialArchive() {
-  const system = { linux: 'linux', darwin: 'osx' }[process.platform];
-  const machine = { x64: 'x86_64', arm64: 'arm64' }[process.arch];
-  if (system === undefined || machine === undefined) throw new Error(`no archive for ${process.platform} ${process.arch}`);
+/** @see https://github.com/fullstorydev/grpcurl/releases */
+function officialArchive() {
+  const { system, machine } = platformIn({ linux: 'linux', darwin: 'osx' }, { x64: 'x86_64', arm64: 'arm64' });
   const file = `grpcurl_${VERSION}_${system}_${machine}.tar.gz`;
-  log(`downloading ${RELEASE}/${file}`);
-  const [sums, archive] = await Promise.all([get(`${RELEASE}/grpcurl_${VERSION}_checksums.txt`), get(`${RELEASE}/${file}`)]);
-  const line = sums
-    .toString('utf8')
-    .split('\n')
-    .find((each) => each.trim().endsWith(` ${file}`));
-  const sum = createHash('sha256').update(archive).digest('hex');
-  if (line?.split(/\s+/)[0] !== sum) throw new Error(`${file} does not match its checksum`);
-  return inScratch((scratch) => {
-    writeFileSync(join(scratch, file), archive);
-    run('tar', ['-xzf', file], { cwd: scratch });
+  const release = `https://github.com/fullstorydev/grpcurl/releases/download/v${VERSION}`;
+  return inScratch(async (scratch) => {
+    await unpackRelease({ release, file, sums: `grpcurl_${VERSION}_checksums.txt` }, scratch, log);
     return install(join(scratch, 'grpcurl'));
   });
 }
 
-async function get(url) {
-  const response = await fetch(url, { signal: AbortSignal.timeout(60_000) });
-  if (!response.ok) throw new Error(`${url}: ${response.status}`);
-  return Buffer.from(await response.arrayBuffer());
-}
-
-/** Tries the binary, then puts it in its place in one step: a run at the same time never sees half of it. */
 function install(from) {
-  versionOf(from);
-  mkdirSync(dirname(binary), { recursive: true });
-  const beside = `${binary}.${process.pid}`;
-  copyFileSync(from, beside);
-  renameSync(beside, binary);
-  return binary;
+  return place(checked(from), binary);
 }
 
-function inScratch(work) {
-  const scratch = mkdtempSync(join(tmpdir(), 'troupe-grpcurl-'));
-  try {
-    return work(scratch);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+function checked(path) {
+  if (!existsSync(path)) throw new Error('not there');
+  versionOf(path);
+  return path;
 }
 
 /** @throws when it does not run here. */
 function versionOf(path) {
   // It prints its version on standard error.
   return run('sh', ['-c', '"$0" --version 2>&1', path]).trim();
-}
-
-function run(command, args, options = {}) {
-  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 180_000, ...options });
-}
-
-function log(text) {
-  process.stderr.write(`install-grpcurl: ${text}\n`);
 }

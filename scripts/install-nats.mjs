@@ -5,76 +5,51 @@
 //   node scripts/install-nats.mjs --present  PATH, .tools/nats: gets nothing
 //
 // Everything lands in .tools, which git ignores; a second run finds it there.
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  findOnPath,
+  inScratch,
+  logAs,
+  place,
+  platformIn,
+  printFirst,
+  run,
+  runs,
+  unpackDebian,
+  unpackRelease,
+} from './lib/install.mjs';
 import { ROOT } from './lib/paths.mjs';
 
 const VERSION = 'v2.15.2';
 const PACKAGE = 'github.com/nats-io/nats-server/v2';
-const RELEASE = `https://github.com/nats-io/nats-server/releases/download/${VERSION}`;
+const TIMEOUT_MS = 180_000;
 
+const log = logAs('install-nats');
 const binary = join(ROOT, '.tools', 'nats', 'bin', 'nats-server');
-const ways = process.argv.includes('--present') ? [onPath, present] : [onPath, present, debianPackage, goBuild, officialArchive];
 
-const refusals = [];
-for (const way of ways) {
-  try {
-    const path = await way();
-    log(`${path} (${versionOf(path)})`);
-    process.stdout.write(`${path}\n`);
-    process.exit(0);
-  } catch (error) {
-    refusals.push(`  ${way.name}: ${error.message.trim().split('\n').at(-1)}`);
-  }
-}
-log(
-  [
-    'could not get a nats-server. Tried:',
-    ...refusals,
-    'Install one (https://docs.nats.io/running-a-nats-service/introduction/installation) so that it is on the PATH.',
-  ].join('\n'),
-);
-process.exit(1);
+await printFirst({
+  what: 'a nats-server',
+  ways: process.argv.includes('--present') ? [onPath, present] : [onPath, present, debianPackage, goBuild, officialArchive],
+  versionOf,
+  hint: 'Install one (https://docs.nats.io/running-a-nats-service/introduction/installation) so that it is on the PATH.',
+  log,
+});
 
 function onPath() {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const path = join(folder, 'nats-server');
-    if (folder !== '' && existsSync(path)) {
-      versionOf(path);
-      return path;
-    }
-  }
-  throw new Error('not there');
+  return checked(findOnPath('nats-server'));
 }
 
 function present() {
-  if (!existsSync(binary)) throw new Error('not there');
-  versionOf(binary);
-  return binary;
+  return checked(binary);
 }
 
 function debianPackage() {
-  if (!runs('apt-get', ['--version']) || !runs('dpkg', ['--version'])) throw new Error('this is no Debian or Ubuntu');
   return inScratch((scratch) => {
-    const download = () => run('apt-get', ['download', 'nats-server'], { cwd: scratch });
-    log('downloading the package nats-server');
-    try {
-      download();
-    } catch (error) {
-      if (process.getuid?.() !== 0) throw error;
-      log('updating the package lists');
-      run('apt-get', ['update']);
-      download();
-    }
-    const archive = readdirSync(scratch).find((name) => name.endsWith('.deb'));
-    run('dpkg', ['-x', archive, 'root'], { cwd: scratch });
-    const places = ['bin', 'sbin'].map((folder) => join(scratch, 'root', 'usr', folder, 'nats-server'));
-    const place = places.find((path) => existsSync(path));
-    if (place === undefined) throw new Error('the package has no nats-server');
-    return install(place);
+    const root = unpackDebian('nats-server', scratch, log);
+    const found = ['bin', 'sbin'].map((folder) => join(root, 'usr', folder, 'nats-server')).find((path) => existsSync(path));
+    if (found === undefined) throw new Error('the package has no nats-server');
+    return install(found);
   });
 }
 
@@ -83,76 +58,33 @@ function goBuild() {
   return inScratch((scratch) => {
     log(`building nats-server ${VERSION} with Go`);
     const env = { ...process.env, GOBIN: scratch, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-trimpath' };
-    run('go', ['install', `${PACKAGE}@${VERSION}`], { cwd: scratch, env });
+    run('go', ['install', `${PACKAGE}@${VERSION}`], { cwd: scratch, env, timeout: TIMEOUT_MS });
     return install(join(scratch, 'nats-server'));
   });
 }
 
 /** @see https://github.com/nats-io/nats-server/releases */
-async function officialArchive() {
-  const system = { linux: 'linux', darwin: 'darwin' }[process.platform];
-  const machine = { x64: 'amd64', arm64: 'arm64' }[process.arch];
-  if (system === undefined || machine === undefined) throw new Error(`no archive for ${process.platform} ${process.arch}`);
+function officialArchive() {
+  const { system, machine } = platformIn({ linux: 'linux', darwin: 'darwin' }, { x64: 'amd64', arm64: 'arm64' });
   const name = `nats-server-${VERSION}-${system}-${machine}`;
-  const file = `${name}.tar.gz`;
-  log(`downloading ${RELEASE}/${file}`);
-  const [sums, archive] = await Promise.all([get(`${RELEASE}/SHA256SUMS`), get(`${RELEASE}/${file}`)]);
-  const line = sums
-    .toString('utf8')
-    .split('\n')
-    .find((each) => each.trim().endsWith(` ${file}`));
-  const sum = createHash('sha256').update(archive).digest('hex');
-  if (line?.split(/\s+/)[0] !== sum) throw new Error(`${file} does not match SHA256SUMS`);
-  return inScratch((scratch) => {
-    writeFileSync(join(scratch, file), archive);
-    run('tar', ['-xzf', file], { cwd: scratch });
+  const release = `https://github.com/nats-io/nats-server/releases/download/${VERSION}`;
+  return inScratch(async (scratch) => {
+    await unpackRelease({ release, file: `${name}.tar.gz`, sums: 'SHA256SUMS' }, scratch, log);
     return install(join(scratch, name, 'nats-server'));
   });
 }
 
-async function get(url) {
-  const response = await fetch(url, { signal: AbortSignal.timeout(60_000) });
-  if (!response.ok) throw new Error(`${url}: ${response.status}`);
-  return Buffer.from(await response.arrayBuffer());
-}
-
-/** Tries the binary, then puts it in its place in one step: a run at the same time never sees half of it. */
 function install(from) {
-  versionOf(from);
-  mkdirSync(dirname(binary), { recursive: true });
-  const beside = `${binary}.${process.pid}`;
-  copyFileSync(from, beside);
-  renameSync(beside, binary);
-  return binary;
+  return place(checked(from), binary);
 }
 
-function inScratch(work) {
-  const scratch = mkdtempSync(join(tmpdir(), 'troupe-nats-'));
-  try {
-    return work(scratch);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+function checked(path) {
+  if (!existsSync(path)) throw new Error('not there');
+  versionOf(path);
+  return path;
 }
 
 /** @throws when it does not run here. */
 function versionOf(path) {
   return run(path, ['--version']).trim();
-}
-
-function runs(command, args) {
-  try {
-    run(command, args);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function run(command, args, options = {}) {
-  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 180_000, ...options });
-}
-
-function log(text) {
-  process.stderr.write(`install-nats: ${text}\n`);
 }

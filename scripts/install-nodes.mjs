@@ -5,13 +5,14 @@
 //
 // From the npm registry, which has the official binaries as packages `node-<platform>-<arch>`. Everything lands in .tools, which
 // git ignores; a second run finds it there.
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { logAs, run } from './lib/install.mjs';
 import { ROOT } from './lib/paths.mjs';
 
 /** The oldest that Troupe runs on, the lines with long-term support, and one that is too old. */
 const VERSIONS = { 18: '18.20.8', 20: '20.19.0', 22: '22.23.3', 24: '24.21.0' };
+const log = logAs('install-nodes');
 const windows = process.platform === 'win32';
 
 const nodes = {};
@@ -34,18 +35,12 @@ function installed(version) {
     mkdirSync(home, { recursive: true });
     writeFileSync(join(home, 'package.json'), '{"private":true}\n');
     // Through a shell, because npm is a .cmd file on Windows.
-    execFileSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', `${name}@${version}`], {
+    run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock', `${name}@${version}`], {
       cwd: home,
-      encoding: 'utf8',
       shell: windows,
-      stdio: ['ignore', 'pipe', 'pipe'],
     });
   }
-  const says = execFileSync(binary, ['--version'], { encoding: 'utf8' }).trim();
+  const says = run(binary, ['--version']).trim();
   if (says !== `v${version}`) throw new Error(`${binary} says that it is ${says}`);
   return binary;
-}
-
-function log(text) {
-  process.stderr.write(`install-nodes: ${text}\n`);
 }

@@ -6,13 +6,14 @@
 // A virtual environment in .tools/python with the packages of examples/python/requirements.txt, from PyPI, and the stubs that their own
 // generator makes of proto/. Everything lands in .tools, which git ignores; a second run finds it there, and makes stubs anew where proto/ changed.
 // It needs a Python 3.9 or newer with venv and pip: TROUPE_PYTHON, or python3 on the PATH; for root on Debian it installs that.
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { lastLine, logAs, run } from './lib/install.mjs';
 import { ROOT } from './lib/paths.mjs';
 import { pythonWithPip } from './lib/python.mjs';
 
+const log = logAs('install-python');
 const HOME = join(ROOT, '.tools', 'python');
 const REQUIREMENTS = join(ROOT, 'examples', 'python', 'requirements.txt');
 const PROTO = join(ROOT, 'proto');
@@ -31,12 +32,7 @@ try {
   if (!existsSync(stubs)) generate(python, protos, stubs);
   process.stdout.write(`${JSON.stringify({ python, stubs })}\n`);
 } catch (error) {
-  log(
-    `could not get Python's packages: ${String(error.stderr || error.message)
-      .trim()
-      .split('\n')
-      .at(-1)}`,
-  );
+  log(`could not get Python's packages: ${lastLine(error)}`);
   log('Install Python 3.9 or newer with venv, or set TROUPE_PYTHON to the path of one.');
   process.exitCode = 1;
 }
@@ -67,12 +63,4 @@ function hashOf(parts) {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
   return hash.digest('hex').slice(0, 12);
-}
-
-function run(command, args) {
-  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-}
-
-function log(text) {
-  process.stderr.write(`install-python: ${text}\n`);
 }
