@@ -11,6 +11,8 @@ export interface TaskTelemetryDeps {
   readonly metrics?: Metrics | undefined;
   readonly tracing?: Tracing | undefined;
   readonly clock: Clock;
+  /** Whether some agent offers a capability. */
+  readonly isOffered: (capability: string) => boolean;
 }
 
 interface Tracked {
@@ -27,15 +29,16 @@ export class TaskTelemetry {
 
   /** A task begins. Gives how to tell its end: with its error, where it failed. */
   begin(capabilities: readonly string[]): (error?: unknown) => void {
-    const { metrics, clock } = this.deps;
+    const { metrics, clock, isOffered } = this.deps;
     const beganAtMs = clock.monotonicMs();
+    // Names that nobody offers are whatever callers make up, also where a fallback does the task; so are sets that no agent has.
+    const known = capabilities.every(isOffered) ? capabilityLabel(capabilities) : UNKNOWN;
     this.inFlight += 1;
     return (error) => {
       this.inFlight -= 1;
       if (metrics === undefined) return;
       const code = codeOf(error);
-      // Names that nobody offers are whatever callers make up.
-      const label = code === 'NOT_FOUND' ? 'unknown' : capabilityLabel(capabilities);
+      const label = isTroupeError(error, 'NO_AGENT') ? UNKNOWN : known;
       metrics.histogram(INSTRUMENTS.taskDuration, label, code).record((clock.monotonicMs() - beganAtMs) / 1_000);
     };
   }
@@ -72,9 +75,12 @@ export class TaskTelemetry {
   }
 }
 
-/** Of a task that is for one agent, or for any that has all of the capabilities. */
+const UNKNOWN = 'unknown';
+
+/** Of a task that is for one agent, or for any that has all of the capabilities, whatever their order. */
 function capabilityLabel(capabilities: readonly string[]): string {
-  return capabilities.length === 0 ? 'by_id' : capabilities.join('+');
+  const [first = 'by_id', ...others] = capabilities;
+  return others.length === 0 ? first : [...capabilities].sort().join('+');
 }
 
 function codeOf(error: unknown): ErrorCode | 'OK' {
