@@ -19,7 +19,7 @@ try {
   console.log(`v${version} is committed and tagged: ${[...changed, relative(ROOT, descriptor)].join(', ')}
 To publish it:
   git push --follow-tags                             and the workflow publishes the package (by hand: npm publish --no-provenance)
-  docker build --tag <registry>/troupe:${version} .       the image, then docker push
+  make image                                         the image: tag it for your registry, then docker push
   helm package k8s/chart                             the chart, then helm push`);
 } catch (error) {
   console.error(`release: ${error.message}`);

@@ -106,6 +106,7 @@ export class Member {
     const isIsolated = () => membership.isCutOff || view.status().stale;
     const executor = new NodeTaskExecutor({ links: this.messaging.links, channels, clock, random }, local);
     const received = local && new ReceivedTasks({ tasks: local, clock, logger });
+    const isOffered = (capability: string) => view.catalog.withCapability(capability).length > 0;
     const tasks = tasksService({
       router,
       executor,
@@ -116,7 +117,8 @@ export class Member {
       clock,
       random,
       defaultStrategy: this.config.strategy,
-      telemetry: metrics === undefined && tracing === undefined ? undefined : new TaskTelemetry({ metrics, tracing, clock }),
+      telemetry:
+        metrics === undefined && tracing === undefined ? undefined : new TaskTelemetry({ metrics, tracing, clock, isOffered }),
     });
     this.server.mount(RoutedTasksDefinition, tasks);
     this.messaging.mount(membership, { executor, received });

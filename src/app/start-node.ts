@@ -7,7 +7,7 @@ import type { LogLevel } from '../telemetry/logger.js';
 import { parseRoutingPolicy, type RoutingPolicyInput } from '../upstream/routing-policy.js';
 import { DEFAULTS, hostId } from './config.js';
 import { startNode as startNodeRole } from './roles/node.js';
-import { collectorUrl } from './settings/kind.js';
+import { collectorUrl, port } from './settings/kind.js';
 
 /** What `startNode` can be told; what is not given is as with `troupe node`. */
 export interface StartNodeOptions {
@@ -73,8 +73,11 @@ export interface StartedNode {
 export async function startNode(given: StartNodeOptions): Promise<StartedNode> {
   const { deploy = [], policy, opsPort, otlpEndpoint, traceRatio = DEFAULTS.traceRatio, ...options } = given;
   const wrong = deploy.flatMap((manifest, index) => sizeViolations(`deploy[${index}].`, manifest));
-  if (!(traceRatio >= 0 && traceRatio <= 1)) wrong.push({ field: 'traceRatio', description: 'must be a number from 0 to 1' });
-  if (otlpEndpoint !== undefined && !collectorUrl.parse(otlpEndpoint).ok)
+  if (!(typeof traceRatio === 'number' && traceRatio >= 0 && traceRatio <= 1))
+    wrong.push({ field: 'traceRatio', description: 'must be a number from 0 to 1' });
+  if (opsPort !== undefined && !(Number.isInteger(opsPort) && opsPort >= 0 && opsPort <= 65_535))
+    wrong.push({ field: 'opsPort', description: port.allowed });
+  if (otlpEndpoint !== undefined && !(typeof otlpEndpoint === 'string' && collectorUrl.parse(otlpEndpoint).ok))
     wrong.push({ field: 'otlpEndpoint', description: collectorUrl.allowed });
   if (wrong.length > 0) throw invalidFields(wrong);
   const role = await startNodeRole({

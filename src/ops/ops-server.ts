@@ -24,6 +24,8 @@ export interface OpsPort {
 /** Of people and scrapers there are few. */
 const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 5_000;
+/** Of requests that take too long: Node.js looks for them every 30 s otherwise, and as long they would keep probes out. */
+const LOOK_EVERY_MS = 1_000;
 
 /** HTTP for operators: `/health`, `/ready`, `/metrics`. Reads only, and nothing of what an agent handles. */
 export class OpsServer {
@@ -34,7 +36,7 @@ export class OpsServer {
     private readonly logger: Logger,
   ) {
     this.server = createServer(
-      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: LOOK_EVERY_MS },
       (request, response) => {
         this.answer(request, response).catch((error: unknown) => {
           this.logger.error('a request to the operations port failed', { error });

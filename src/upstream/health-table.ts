@@ -68,7 +68,7 @@ export class HealthTable {
   private readonly ejections: Ejections;
   private readonly listeners = new Set<(transition: HealthTransition) => void>();
   /** How often instances turned to each state, and circuits of nodes to each of theirs. */
-  readonly transitions = { health: new Map<HealthKind, number>(), circuits: new Map<string, number>() };
+  readonly transitions = { health: new Map<HealthKind, number>(), circuits: new Map<string, number>([['open', 0]]) };
   private changes = 0;
   private eras = 0;
   private readonly stopListening: () => void;

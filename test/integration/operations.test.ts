@@ -176,8 +176,11 @@ describe('the metrics of a cluster', () => {
     const troupe = client(node.address);
     const made = Array.from({ length: 50 }, (_, index) => `made-up-${index}`);
     await Promise.all(made.map((name) => troupe.run(name).catch(() => undefined)));
+    await troupe.deploy({ id: 'echo-1', kind: 'echo' });
+    await troupe.run('made-up', 'x', { fallbackCapability: 'echo' });
     const { text } = await ask(await opsOf(node.process), '/metrics');
     expect(text).toContain('troupe_task_duration_seconds_count{capability="unknown",code="NOT_FOUND"} 50');
+    expect(text).toContain('troupe_task_duration_seconds_count{capability="unknown",code="OK"} 1');
     expect(text).not.toContain('made-up');
   });
 });

@@ -52,7 +52,7 @@ describe('a trace', () => {
 
   it('goes from the client through gateway and node to the agent, to what its code does, and on with its messages', async () => {
     const done = (await troupe.run('tracing', 'please')).json<Done>();
-    const [calling] = sent.getFinishedSpans().filter(({ name }) => name === 'troupe.v1.Tasks/Run');
+    const calling = sent.getFinishedSpans().findLast(({ name }) => name === 'troupe.v1.Tasks/Run');
     const traceId = calling?.spanContext().traceId ?? '';
     const spans = await eventually(() => {
       const got = ofTrace(traceId);

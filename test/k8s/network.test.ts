@@ -29,6 +29,7 @@ describe('the network policies', () => {
     expect(open.sort()).toEqual(
       [
         'registry → etcd:2379',
+        'etcd → etcd:2379',
         'etcd → etcd:2380',
         'registry → node:8765',
         'node → registry:8000',

@@ -36,6 +36,10 @@ describe('a value that cannot be is refused, by its name and with what is allowe
   test.each([
     ['etcd.enabled=false', 'externalEtcd.endpoints: is empty, and etcd.enabled is false'],
     ['nodes.autoscaling.minReplicas=11', 'nodes.autoscaling.minReplicas: is 11, and nodes.autoscaling.maxReplicas 10'],
+    [
+      'telemetry.metrics=false,monitoring.serviceMonitor=true',
+      'telemetry.metrics: is false, and monitoring.serviceMonitor is true',
+    ],
     ['gateway.ingress.enabled=true', 'gateway.ingress.host: is empty, and gateway.ingress.enabled is true'],
     ['gateway.grpcRoute.enabled=true', 'gateway.grpcRoute.parentRefs: is empty, and gateway.grpcRoute.enabled is true'],
   ])('%s, which does not fit to others', async (value, message) => {

@@ -20,8 +20,10 @@ export interface ConfigFile {
   readonly problems: readonly string[];
 }
 
+/** A parser that lost its way says so at each bracket. */
+const MOST_FAULTS = 10;
 /** Nobody writes a longer one; a log file given by a slip is told as such. */
-const MOST_BYTES = 1024 * 1024;
+export const MOST_BYTES = 1024 * 1024;
 const MOST_ALIASES = 100;
 
 /** What a file of YAML or JSON (which is YAML) says. Never throws: what is wrong is among its problems. */
@@ -42,13 +44,14 @@ class Reader {
     private readonly path: string,
     private readonly text: string,
   ) {
-    this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false, logLevel: 'silent' });
+    this.document = parseDocument(text, { lineCounter: this.lines, prettyErrors: false });
   }
 
   read(): void {
     const { document, text } = this;
-    for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
-      this.say(this.lineAt(pos[0]), code === 'DUPLICATE_KEY' ? duplicate(text.slice(pos[0], pos[1] + 40)) : message);
+    for (const { code, message, pos } of [...document.errors, ...document.warnings].slice(0, MOST_FAULTS)) {
+      if (code === 'DUPLICATE_KEY') this.say(this.lineAt(pos[0]), duplicate(text.slice(pos[0], pos[1] + 40)));
+      else this.say(this.lineAt(pos[0]), code === 'MULTIPLE_DOCS' ? 'a second document begins here; a file holds one' : message);
     }
     if (this.problems.length > 0 || document.contents === null) return;
     const { contents } = document;

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import type { Command } from 'commander';
 import { UsageError } from '../../cli/errors.js';
 import type { CliIo } from '../../cli/io.js';
@@ -37,9 +37,9 @@ export async function resolveFor<R extends Role>(role: R, command: Command, io: 
 /** What a file says; `givenBy` is named where it cannot be read. */
 export async function readConfigFile(path: string, givenBy = ''): Promise<ConfigFile> {
   // The reader of YAML is loaded where there is a file: every start of every command would wait for it.
-  const { parseConfigFile } = await import('./config-file.js');
+  const { MOST_BYTES, parseConfigFile } = await import('./config-file.js');
   try {
-    return parseConfigFile(path, await readFile(path, 'utf8'));
+    return parseConfigFile(path, await readStart(path, MOST_BYTES + 1));
   } catch (error) {
     return {
       path,
@@ -47,6 +47,13 @@ export async function readConfigFile(path: string, givenBy = ''): Promise<Config
       problems: [`${givenBy === '' ? '' : `${givenBy} `}${path}: cannot be read: ${messageOf(error)}`],
     };
   }
+}
+
+/** Not all of it: a device or a log may be given by a slip. */
+async function readStart(path: string, mostBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of createReadStream(path, { end: mostBytes - 1 })) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 export function printWarnings(io: CliIo, warnings: readonly string[]): void {

@@ -1,22 +1,31 @@
 import { expect, it } from '@jest/globals';
 import { TroupeError } from '../../../src/core/errors.js';
 import { TaskTelemetry } from '../../../src/tasks/task-telemetry.js';
-import { INSTRUMENTS } from '../../../src/telemetry/instruments.js';
 import { Metrics } from '../../../src/telemetry/metrics.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
-it('counts tasks under their capabilities, in whatever order they are named, and made-up ones as unknown', () => {
+/** Labels of what tasks took, where `a` and `b` are offered. */
+function labelsAfter(...tasks: readonly (readonly [capabilities: readonly string[], error?: TroupeError])[]) {
   const clock = new FakeClock();
   const metrics = new Metrics(clock);
-  const telemetry = new TaskTelemetry({ metrics, clock });
-  telemetry.begin(['b', 'a'])();
-  telemetry.begin(['a', 'b'])();
-  telemetry.begin([])();
-  telemetry.begin(['made-up'])(new TroupeError('NOT_FOUND', 'NO_AGENT', 'nobody'));
-  const family = metrics.collect().find(({ instrument }) => instrument === INSTRUMENTS.taskDuration);
-  expect(family?.lines.map(({ labels, value }) => [...labels, typeof value === 'number' ? value : value.count])).toEqual([
-    ['a+b', 'OK', 2],
-    ['by_id', 'OK', 1],
-    ['unknown', 'NOT_FOUND', 1],
-  ]);
+  const telemetry = new TaskTelemetry({ metrics, clock, isOffered: (name) => name === 'a' || name === 'b' });
+  for (const [capabilities, error] of tasks) telemetry.begin(capabilities)(error);
+  const family = metrics.collect().find(({ instrument }) => instrument.name === 'troupe.task.duration');
+  return family?.lines.map(({ labels }) => labels.join(' '));
+}
+
+it('counts a task by its capabilities, whatever their order', () => {
+  expect(labelsAfter([['a']], [['b', 'a']], [['a', 'b']], [[]])).toEqual(['a OK', 'a+b OK', 'by_id OK']);
+});
+
+it('counts what nobody offers as unknown, also where a fallback did it', () => {
+  expect(labelsAfter([['made-up']], [['a', 'made-up-too']])).toEqual(['unknown OK']);
+});
+
+it('counts as unknown what no agent has together', () => {
+  expect(labelsAfter([['a', 'b'], new TroupeError('NOT_FOUND', 'NO_AGENT', 'none')])).toEqual(['unknown NOT_FOUND']);
+});
+
+it('counts what an agent does not find by its capability', () => {
+  expect(labelsAfter([['a'], new TroupeError('NOT_FOUND', 'NO_SUCH_FILE', 'none')])).toEqual(['a NOT_FOUND']);
 });

@@ -156,3 +156,8 @@ describe('troupe config check', () => {
     expect({ code, err: io.err }).toMatchObject({ code: 2, err: expect.stringMatching(/none\.yaml: cannot be read: .*ENOENT/) });
   });
 });
+
+test('troupe config check does not read without end', async () => {
+  const { code, io } = await config(['check', '/dev/zero']);
+  expect({ code, err: io.err }).toEqual({ code: 2, err: 'error: /dev/zero: it must be at most 1 MiB\n' });
+});

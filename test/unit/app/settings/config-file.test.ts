@@ -127,6 +127,14 @@ describe('what is wrong is told with file, line, key, value and what is allowed:
     ]);
   });
 
+  it('a second document, which would not count', () => {
+    expect(parse('zone: a\n---\nzone: b\n').problems).toEqual(['t.yaml:2: a second document begins here; a file holds one']);
+  });
+
+  it('not each of thousands of brackets', () => {
+    expect(parse('['.repeat(20_000)).problems.length).toBeLessThanOrEqual(10);
+  });
+
   it('a file that is too large', () => {
     expect(parse(`# ${'x'.repeat(1024 * 1024)}`).problems).toEqual(['t.yaml: it must be at most 1 MiB']);
   });
