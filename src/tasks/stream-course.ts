@@ -197,7 +197,7 @@ export class StreamCourse {
           return { response: begun(), cancel };
         };
         const tried = { capabilities: route.capabilities, attempt: tries + attempt };
-        return deps.telemetry === undefined ? begin(options) : deps.telemetry.attempt(target, tried, options, begin);
+        return deps.telemetry === undefined ? begin(options) : deps.telemetry.streamAttempt(target, tried, options, begin);
       },
       // That it began says nothing of how it ends.
       { verdict: REACHED },

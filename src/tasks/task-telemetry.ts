@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import { type ErrorCode, isTroupeError } from '../core/errors.js';
+import { type ErrorCode, isTroupeError, TroupeError } from '../core/errors.js';
 import type { Target } from '../discovery/view.js';
 import { INSTRUMENTS } from '../telemetry/instruments.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -44,11 +44,41 @@ export class TaskTelemetry {
   }
 
   /** Does one try with `send`, which gets the trace context that goes with it. */
-  attempt<T, O extends Tracked>(
-    { instance }: Target,
-    { capabilities, attempt }: { readonly capabilities: readonly string[]; readonly attempt: number },
+  attempt<T, O extends Tracked>(target: Target, tried: Tried, options: O, send: (options: O) => Try<T>): Try<T> {
+    return this.track(target, tried, options, send, (sent, ended) => {
+      sent.response.then(() => ended(), ended);
+      return sent;
+    });
+  }
+
+  /** The same for a try that answers with a stream: it ends with that. */
+  streamAttempt<T extends Stream, O extends Tracked>(
+    target: Target,
+    tried: Tried,
     options: O,
     send: (options: O) => Try<T>,
+  ): Try<T> {
+    return this.track(target, tried, options, send, (sent, ended) => {
+      const response = sent.response.then(
+        (stream) => {
+          if (stream.first.done === true) ended();
+          return { ...stream, rest: telling(stream.rest, ended) };
+        },
+        (error: unknown) => {
+          ended(error);
+          throw error;
+        },
+      );
+      return { response, cancel: () => sent.cancel() };
+    });
+  }
+
+  private track<T, O extends Tracked>(
+    { instance }: Target,
+    { capabilities, attempt }: Tried,
+    options: O,
+    send: (options: O) => Try<T>,
+    watch: (sent: Try<T>, ended: (error?: unknown) => void) => Try<T>,
   ): Try<T> {
     const { metrics, tracing } = this.deps;
     const hop = tracing?.begin('troupe.task.attempt', {
@@ -60,14 +90,15 @@ export class TaskTelemetry {
         'troupe.task.attempt': attempt,
       },
     });
+    let isOver = false;
     const ended = (error?: unknown) => {
+      if (isOver) return;
+      isOver = true;
       hop?.end(error);
       metrics?.counter(INSTRUMENTS.taskAttempts, capabilityLabel(capabilities), outcomeLabel(error)).add();
     };
     try {
-      const sent = send(hop === undefined ? options : { ...options, traceparent: hop.traceparent });
-      sent.response.then(() => ended(), ended);
-      return sent;
+      return watch(send(hop === undefined ? options : { ...options, traceparent: hop.traceparent }), ended);
     } catch (error) {
       ended(error);
       throw error;
@@ -75,6 +106,38 @@ export class TaskTelemetry {
   }
 }
 
+interface Tried {
+  readonly capabilities: readonly string[];
+  readonly attempt: number;
+}
+
+interface Stream {
+  readonly first: IteratorResult<unknown>;
+  readonly rest: AsyncIterator<unknown>;
+}
+
+/** A stream that tells its end: by an error, or because its reader left it. */
+function telling<T>(stream: AsyncIterator<T>, ended: (error?: unknown) => void): AsyncIterator<T> {
+  return {
+    async next() {
+      try {
+        const step = await stream.next();
+        if (step.done === true) ended();
+        return step;
+      } catch (error) {
+        ended(error);
+        throw error;
+      }
+    },
+    async return() {
+      ended(LEFT);
+      await stream.return?.();
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+const LEFT = new TroupeError('CANCELLED', 'CANCELLED', 'the caller has gone');
 const UNKNOWN = 'unknown';
 
 /** Of a task that is for one agent, or for any that has all of the capabilities, whatever their order. */
