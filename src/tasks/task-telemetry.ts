@@ -51,14 +51,15 @@ export class TaskTelemetry {
     });
   }
 
-  /** The same for a try that answers with a stream: it ends with that. */
+  /** The same for a try that answers with a stream: it ends with that. What it meets once its reader has left is no failure of it. */
   streamAttempt<T extends Stream, O extends Tracked>(
     target: Target,
-    tried: Tried,
+    tried: Tried & { readonly hasReader: () => boolean },
     options: O,
     send: (options: O) => Try<T>,
   ): Try<T> {
-    return this.track(target, tried, options, send, (sent, ended) => {
+    return this.track(target, tried, options, send, (sent, tell) => {
+      const ended = (error?: unknown) => tell(error === undefined || tried.hasReader() ? error : LEFT);
       const response = sent.response.then(
         (stream) => {
           if (stream.first.done === true) ended();
