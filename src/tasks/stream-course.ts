@@ -196,8 +196,9 @@ export class StreamCourse {
           const cancel = () => controller.abort(new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled'));
           return { response: begun(), cancel };
         };
-        const tried = { capabilities: route.capabilities, attempt: tries + attempt };
-        return deps.telemetry === undefined ? begin(options) : deps.telemetry.attempt(target, tried, options, begin);
+        const hasReader = () => !this.reader.signal.aborted;
+        const tried = { capabilities: route.capabilities, attempt: tries + attempt, hasReader };
+        return deps.telemetry === undefined ? begin(options) : deps.telemetry.streamAttempt(target, tried, options, begin);
       },
       // That it began says nothing of how it ends.
       { verdict: REACHED },

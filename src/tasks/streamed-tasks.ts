@@ -76,7 +76,7 @@ export class StreamedTasks {
       }
       failure = undefined;
     } catch (error) {
-      failure = error;
+      failure = call.cancelled ? CALLER_GONE : error;
       throw error;
     } finally {
       ended?.(failure);

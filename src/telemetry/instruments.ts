@@ -55,7 +55,7 @@ export const INSTRUMENTS = {
     'troupe.task.attempts',
     '1',
     ['capability', 'outcome'],
-    'Tries on agents: completed, answered (with an error), not_started, unknown.',
+    'Tries on agents: completed, answered (with an error), not_started, unknown (also where the caller left).',
   ),
   taskInFlight: gauge('troupe.task.in_flight', '1', [], 'Tasks under way at this router.'),
 

@@ -170,6 +170,23 @@ describe('the metrics of a cluster', () => {
       expect([name, [...labels].sort()]).toEqual([name, [...(known.get(name)?.labels ?? [])].sort()]);
   });
 
+  it('count a try that streams by how the stream ends', async () => {
+    const registry = await startRegistry();
+    const node = await startNode('node-1', registry.address);
+    const troupe = client(node.address);
+    await troupe.deploy({ id: 'streamer-1', kind: 'streamer' });
+    await troupe.deploy({ id: 'ticker-1', kind: 'ticker' });
+    for await (const _ of troupe.runStream('streaming', { chunks: 3 }));
+    for await (const { kind } of troupe.runStream('tick', null, { resumeWindowMs: 0 })) if (kind === 'chunk') break;
+    await eventually(async () => {
+      const { text } = await ask(await opsOf(node.process), '/metrics');
+      expect(text).toContain('troupe_task_attempts_total{capability="streaming",outcome="completed"} 1');
+      expect(text).toContain('troupe_task_attempts_total{capability="tick",outcome="unknown"} 1');
+      expect(text).not.toContain('{capability="tick",outcome="completed"}');
+      expect(text).toContain('troupe_task_duration_seconds_count{capability="tick",code="CANCELLED"} 1');
+    });
+  });
+
   it('count no names that callers make up', async () => {
     const registry = await startRegistry();
     const node = await startNode('node-1', registry.address);

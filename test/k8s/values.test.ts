@@ -207,5 +207,5 @@ function pathsOfSchema(schema: Schema, root: { readonly $defs: Record<string, Sc
 }
 
 function isOpen(path: string): boolean {
-  return /\.(resources|nodeSelector|annotations)$/.test(path);
+  return /\.(resources|nodeSelector|annotations|labels)$/.test(path);
 }
