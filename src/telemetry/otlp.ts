@@ -45,7 +45,7 @@ export interface Otlp {
 
 /**
  * Whether a span can be the active one of what runs below it. Before Node.js 24 (AsyncContextFrame) that takes a hook on each promise of the process
- * from the first such span on, a fifth of its throughput: there a span is passed on by hand.
+ * from the first such span on, sampled or not: there a span is passed on by hand.
  */
 const HAS_CHEAP_CONTEXT = Number(process.versions.node.split('.', 1)[0]) >= 24;
 const METRICS_EVERY_MS = 15_000;
