@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js';
+import type { Clock } from '../core/clock.js';
 import { INSTRUMENTS } from '../telemetry/instruments.js';
 import type { Counter, Histogram, Metrics } from '../telemetry/metrics.js';
 import { type Hop, SpanKind, type Tracing } from '../telemetry/tracing.js';
@@ -32,6 +33,7 @@ export class CallObserver {
     private readonly method: string,
     private readonly isStream: boolean,
     { metrics, tracing }: CallTelemetry,
+    private readonly clock: Clock,
   ) {
     const [service = '', name = ''] = method.split('/');
     this.attributes = { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': name };
@@ -46,7 +48,7 @@ export class CallObserver {
       call.hop = this.tracing.begin(this.method, options);
     }
     this.open += 1;
-    return new Observed(this, call.hop);
+    return new Observed(this, this.clock, call.hop);
   }
 
   ended(code: number, ms: number): void {
@@ -74,15 +76,18 @@ export class CallObserver {
 }
 
 class Observed implements ObservedCall {
-  private readonly beganAtMs = performance.now();
+  private readonly beganAtMs: number;
 
   constructor(
     private readonly observer: CallObserver,
+    private readonly clock: Clock,
     private readonly hop: Hop | undefined,
-  ) {}
+  ) {
+    this.beganAtMs = clock.monotonicMs();
+  }
 
   end(code: number, error?: unknown): void {
-    this.observer.ended(code, performance.now() - this.beganAtMs);
+    this.observer.ended(code, this.clock.monotonicMs() - this.beganAtMs);
     this.hop?.end(error);
   }
 }

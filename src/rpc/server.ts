@@ -1,4 +1,5 @@
 import * as grpc from '@grpc/grpc-js';
+import { type Clock, systemClock } from '../core/clock.js';
 import { messageOf, TroupeError } from '../core/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 import { checkHeaders, MAX_METADATA_BYTES } from './call-headers.js';
@@ -19,6 +20,12 @@ const CUT_MS = 500;
 /** Services between processes of Troupe: not listed. */
 const INTERNAL = 'troupe.internal.';
 
+export interface RpcServerDeps extends CallTelemetry {
+  readonly logger: Logger;
+  /** Measures how long calls take. */
+  readonly clock?: Clock;
+}
+
 /**
  * A gRPC server of one role. Handlers are plain async functions; errors are mapped in `status.ts`; hot paths may answer with encoded bytes.
  * Over grpc-js itself rather than nice-grpc's server, which hides the call's deadline and has no place for handlers that pass bytes through.
@@ -31,9 +38,11 @@ export class RpcServer {
   private readonly connections = new Connections();
   private readonly calls = new CallsUnderWay();
   private readonly telemetry: CallTelemetry | undefined;
+  private readonly clock: Clock;
 
-  constructor({ logger, metrics, tracing }: CallTelemetry & { readonly logger: Logger }) {
+  constructor({ logger, metrics, tracing, clock = systemClock }: RpcServerDeps) {
     this.logger = logger;
+    this.clock = clock;
     this.telemetry = metrics === undefined && tracing === undefined ? undefined : { metrics, tracing };
     // What goes wrong is thrown or answered; grpc-js would print it on the console as well.
     if (process.env.GRPC_VERBOSITY === undefined) grpc.setLogVerbosity(grpc.logVerbosity.NONE);
@@ -77,6 +86,7 @@ export class RpcServer {
             `${definition.fullName}/${method.name}`,
             method.requestStream || method.responseStream,
             this.telemetry,
+            this.clock,
           ),
       });
     }

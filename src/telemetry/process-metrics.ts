@@ -8,7 +8,6 @@ export function observeProcess(
   metrics: Metrics,
   { role, version, load }: { readonly role: string; readonly version: string; readonly load: { readonly current: ProcessLoad } },
 ): void {
-  const startedAtSeconds = Date.now() / 1_000 - process.uptime();
   metrics.observe(INSTRUMENTS.buildInfo, () => [[[version, role], 1]]);
   metrics.observe(INSTRUMENTS.processCpu, () => {
     const { user, system } = process.cpuUsage();
@@ -16,6 +15,6 @@ export function observeProcess(
   });
   metrics.observe(INSTRUMENTS.processMemory, () => process.memoryUsage.rss());
   metrics.observe(INSTRUMENTS.processHeap, () => getHeapStatistics().used_heap_size);
-  metrics.observe(INSTRUMENTS.processStart, () => startedAtSeconds);
+  metrics.observe(INSTRUMENTS.processStart, () => performance.timeOrigin / 1_000);
   metrics.observe(INSTRUMENTS.eventLoopDelay, () => load.current.eventLoopDelayMs / 1_000);
 }
