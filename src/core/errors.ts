@@ -67,6 +67,11 @@ export function isTroupeError(error: unknown, reason?: string): error is TroupeE
   return error instanceof TroupeError && (reason === undefined || error.reason === reason);
 }
 
+/** The gRPC code that callers see of what was thrown: INTERNAL where it is not ours. */
+export function codeOf(error: unknown): ErrorCode {
+  return isTroupeError(error) ? error.code : 'INTERNAL';
+}
+
 /** The same error, knowing more. */
 export function withMetadata(error: TroupeError, metadata: Readonly<Record<string, string>>): TroupeError {
   const { code, reason, message, violations, retryAfterMs, cause } = error;

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import { isTroupeError } from '../core/errors.js';
+import { codeOf, isTroupeError } from '../core/errors.js';
 import type { Turn } from '../runtime/turn.js';
 import { INSTRUMENTS } from '../telemetry/instruments.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -56,7 +56,7 @@ export class Executions {
 
   private measure(metrics: Metrics, kind: string, { arrivedAtMs, begunAtMs }: Turn, error: unknown): void {
     const nowMs = this.deps.clock.monotonicMs();
-    const code = error === undefined ? 'OK' : isTroupeError(error) ? error.code : 'INTERNAL';
+    const code = error === undefined ? 'OK' : codeOf(error);
     metrics.histogram(INSTRUMENTS.executionDuration, kind, code).record((nowMs - arrivedAtMs) / 1_000);
     if (begunAtMs !== undefined) metrics.histogram(INSTRUMENTS.executionWait, kind).record((begunAtMs - arrivedAtMs) / 1_000);
   }

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import { isTroupeError } from '../core/errors.js';
+import { codeOf } from '../core/errors.js';
 import { INSTRUMENTS } from '../telemetry/instruments.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { Leases, Store } from './store.js';
@@ -12,7 +12,7 @@ export function measuredStore(store: Store, metrics: Metrics, clock: Clock): Sto
     try {
       return await work;
     } catch (error) {
-      code = isTroupeError(error) ? error.code : 'INTERNAL';
+      code = codeOf(error);
       throw error;
     } finally {
       metrics.histogram(INSTRUMENTS.storeDuration, operation, code).record((clock.monotonicMs() - beganAtMs) / 1_000);

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import { type ErrorCode, isTroupeError, TroupeError } from '../core/errors.js';
+import { codeOf, isTroupeError, TroupeError } from '../core/errors.js';
 import type { Target } from '../discovery/view.js';
 import { INSTRUMENTS } from '../telemetry/instruments.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -37,7 +37,7 @@ export class TaskTelemetry {
     return (error) => {
       this.inFlight -= 1;
       if (metrics === undefined) return;
-      const code = codeOf(error);
+      const code = error === undefined ? 'OK' : codeOf(error);
       const label = isTroupeError(error, 'NO_AGENT') ? UNKNOWN : known;
       metrics.histogram(INSTRUMENTS.taskDuration, label, code).record((clock.monotonicMs() - beganAtMs) / 1_000);
     };
@@ -145,11 +145,6 @@ const UNKNOWN = 'unknown';
 function capabilityLabel(capabilities: readonly string[]): string {
   const [first = 'by_id', ...others] = capabilities;
   return others.length === 0 ? first : [...capabilities].sort().join('+');
-}
-
-function codeOf(error: unknown): ErrorCode | 'OK' {
-  if (error === undefined) return 'OK';
-  return isTroupeError(error) ? error.code : 'INTERNAL';
 }
 
 function outcomeLabel(error: unknown): string {

@@ -10,7 +10,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
-import { isTroupeError, messageOf } from '../core/errors.js';
+import { codeOf, isTroupeError, messageOf } from '../core/errors.js';
 import type { Random } from '../core/random.js';
 import { formatTraceparent, isUnsampled, parseTraceparent, UnsampledTraces } from './trace-context.js';
 
@@ -114,9 +114,8 @@ class SampledHop implements Hop {
 
   end(error?: unknown): void {
     if (error !== undefined) {
-      const code = isTroupeError(error) ? error.code : 'INTERNAL';
       this.span.setStatus({ code: SpanStatusCode.ERROR, message: isTroupeError(error) ? messageOf(error) : 'internal error' });
-      this.span.setAttribute('rpc.grpc.status', code);
+      this.span.setAttribute('rpc.grpc.status', codeOf(error));
       if (isTroupeError(error)) this.span.setAttribute('error.type', error.reason);
     }
     this.span.end();
