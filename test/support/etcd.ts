@@ -80,11 +80,16 @@ export class TestEtcd {
     return new EtcdStore(dependencies, { endpoints: [this.endpoint], ...options });
   }
 
-  /** What it shows to clients, as PEM. */
+  /** What it shows to clients, as PEM: whole, since it may still be writing the file. */
   certificate(): Promise<Buffer> {
-    return eventually(() => readFile(join(this.place.dataDir, 'fixtures', 'client', 'cert.pem')), {
-      timeoutMs: START_TIMEOUT_MS,
-    });
+    return eventually(
+      async () => {
+        const pem = await readFile(join(this.place.dataDir, 'fixtures', 'client', 'cert.pem'));
+        if (!pem.includes('-----END CERTIFICATE-----')) throw new Error('etcd has not written its certificate yet');
+        return pem;
+      },
+      { timeoutMs: START_TIMEOUT_MS },
+    );
   }
 
   /** What needs etcd3's own client: compaction, alarms, users. */
