@@ -21,6 +21,13 @@ describe('a value that cannot be is refused, by its name and with what is allowe
     ['nodes.resources.limits.memory=lots', "'/nodes/resources/limits/memory': 'lots' does not match pattern"],
     ['telemetry.otlp.endpoint=collector', "'/telemetry/otlp/endpoint': 'collector' does not match pattern"],
     ['telemetry.otlp.traceRatio=2', "'/telemetry/otlp/traceRatio': maximum: got 2, want 1"],
+    ['zone.name=EU', "'/zone/name': 'EU' does not match pattern"],
+    ['cluster=blue/green', "'/cluster': 'blue/green' does not match pattern"],
+    ['nodes.deploy={Greeter}', "'/nodes/deploy/0': 'Greeter' does not match pattern"],
+    [
+      'gateway.service.loadBalancerSourceRanges={everybody}',
+      "'/gateway/service/loadBalancerSourceRanges/0': 'everybody' does not match pattern",
+    ],
     ['etcd.replicas=2', "'/etcd/replicas': value must be one of 1, 3, 5"],
     ['gateway.service.port=70000', "'/gateway/service/port': maximum: got 70,000, want 65,535"],
     ['externalEtcd.endpoints={etcd}', "'/externalEtcd/endpoints/0': 'etcd' does not match pattern"],
@@ -207,5 +214,5 @@ function pathsOfSchema(schema: Schema, root: { readonly $defs: Record<string, Sc
 }
 
 function isOpen(path: string): boolean {
-  return /\.(resources|nodeSelector|annotations|labels)$/.test(path);
+  return /\.(resources|nodeSelector|labels|\w*annotations)$/i.test(path);
 }
