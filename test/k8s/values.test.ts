@@ -112,6 +112,20 @@ test('the kustomizations are those that the docs name', async () => {
   }
 });
 
+test('each command of helm that the docs have renders', async () => {
+  const docs = await readFile(join(ROOT, 'docs', 'deploy-kubernetes.md'), 'utf8');
+  const commands = [...docs.matchAll(/^helm (?:install|upgrade) (.*)$/gm)].map(([, args = '']) => args.split(' '));
+  expect(commands.length).toBeGreaterThan(4);
+  for (const given of commands) {
+    // What is for a cluster alone, and a file that is the reader's own.
+    const args = given
+      .filter((arg) => arg !== '--create-namespace' && arg !== '--reuse-values')
+      .map((arg) => (arg === 'etcd.yaml' ? join(CHART, 'values-external-etcd.yaml') : arg));
+    const { code, stderr } = await runCommand(tools.helm, ['template', ...args, '--kube-version', '1.34.0']);
+    expect({ args, code, stderr }).toMatchObject({ code: 0 });
+  }
+});
+
 test('the chart as a package has its rules and dashboards in it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'troupe-chart-'));
   try {
