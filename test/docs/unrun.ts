@@ -20,6 +20,8 @@ export const UNRUN: Readonly<Record<string, readonly string[]>> = {
     'kubectl apply -k k8s/overlays/dev     # one of each',
     'apiVersion: kustomize.config.k8s.io/v1beta1',
     'helm install troupe k8s/chart --namespace troupe --create-namespace --set image.repository=REPOSITORY/troupe',
+    'gateway:',
+    'gateway:',
     'FROM REPOSITORY/troupe:0.1.0',
     'kubectl -n troupe delete statefulset troupe-etcd',
     'kubectl -n troupe create secret generic troupe-etcd-user --from-literal=username=troupe --from-file=password=password.txt',

@@ -1,6 +1,6 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { ROOT } from '../support/processes.js';
@@ -123,6 +123,23 @@ test('each command of helm that the docs have renders', async () => {
       .map((arg) => (arg === 'etcd.yaml' ? join(CHART, 'values-external-etcd.yaml') : arg));
     const { code, stderr } = await runCommand(tools.helm, ['template', ...args, '--kube-version', '1.34.0']);
     expect({ args, code, stderr }).toMatchObject({ code: 0 });
+  }
+});
+
+test('each block of values that the docs have renders', async () => {
+  const docs = await readFile(join(ROOT, 'docs', 'deploy-kubernetes.md'), 'utf8');
+  const blocks = [...docs.matchAll(/^```yaml\n(gateway:\n[\s\S]*?)^```$/gm)].map(([, values = '']) => values);
+  const folder = await mkdtemp(join(tmpdir(), 'troupe-values-'));
+  try {
+    const made: (readonly string[])[] = [];
+    for (const values of blocks) {
+      await writeFile(join(folder, 'values.yaml'), values);
+      const manifests = await chart({ values: [relative(CHART, join(folder, 'values.yaml'))] });
+      made.push(manifests.map(({ kind }) => kind).filter((kind) => kind === 'Ingress' || kind === 'GRPCRoute'));
+    }
+    expect(made).toEqual([['Ingress'], ['GRPCRoute']]);
+  } finally {
+    await rm(folder, { recursive: true });
   }
 });
 

@@ -14,9 +14,19 @@ describe("a node's own agents", () => {
   });
 
   it.each([
-    ['a kind that it does not offer', 'node-1', agents, '"juggler" is no kind that this node offers; by --agents it offers greeter'],
+    [
+      'a kind that it does not offer',
+      'node-1',
+      agents,
+      '"juggler" is no kind that this node offers; by --agents it offers greeter',
+    ],
     ['a node that offers none', 'node-1', [], '"juggler" is no kind that this node offers; by --agents it offers no kind'],
-    ['an id that would be too long', 'n'.repeat(60), [defineAgent({ ...agents[0], kind: 'juggler' } as never)], 'give a shorter --id'],
+    [
+      'an id that would be too long',
+      'n'.repeat(60),
+      [defineAgent({ ...agents[0], kind: 'juggler' } as never)],
+      'give a shorter --id',
+    ],
   ])('cannot be: %s', (_, id, definitions, message) => {
     expect(() => ownAgents(id, ['juggler'], definitions)).toThrow(message);
   });
