@@ -235,6 +235,19 @@ describe('what is wrong is told in one line, with the right exit code', () => {
   });
 });
 
+describe('a role', () => {
+  it('heeds a signal that comes while it starts', async () => {
+    const agents = await moduleOf(`
+      import { defineAgent } from 'troupe';
+      process.kill(process.pid, 'SIGTERM');
+      export default defineAgent({ kind: 'x', capabilities: ['x'], run: () => 'done' });
+    `);
+    const node = startTroupe(['node', '--port', '0', '--ops-port', '0', '--registry', '127.0.0.1:1', '--agents', agents]);
+    expect(await node.exit).toEqual({ code: 0, signal: null });
+    expect(node.stderr).toMatch(/"stopped"/);
+  });
+});
+
 describe('troupe demo', () => {
   it('fails where a step fails, and leaves nothing behind', async () => {
     // The nodes of the third step get a directory each: here there is no place for it.

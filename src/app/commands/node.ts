@@ -33,6 +33,6 @@ export function nodeCommand(program: Command, io: CliIo): void {
         drainGraceMs: drainGrace * 1000,
       };
       const { startNode } = await import('../roles/node.js');
-      await runRole(() => startNode(config));
+      await runRole(io.interrupted, () => startNode(config));
     });
 }
