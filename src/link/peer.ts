@@ -95,7 +95,6 @@ export class Peer implements SessionHandlers {
   send(envelope: OutgoingEnvelope): number {
     this.open();
     const frame = this.queue.envelope(envelope);
-    this.deps.traffic.sentEnvelopes += 1;
     this.kick();
     return frame;
   }
@@ -104,7 +103,6 @@ export class Peer implements SessionHandlers {
   tell(envelope: OutgoingEnvelope): boolean {
     if (!this.mayAnswer()) return false;
     this.queue.envelope(envelope);
-    this.deps.traffic.sentEnvelopes += 1;
     this.kick();
     return true;
   }
@@ -121,7 +119,6 @@ export class Peer implements SessionHandlers {
   sendTask(id: number, encoded: Buffer): number {
     this.open();
     const frame = this.queue.task(id, encoded);
-    this.deps.traffic.sentEnvelopes += 1;
     this.kickTogether();
     return frame;
   }
@@ -131,7 +128,6 @@ export class Peer implements SessionHandlers {
     // Without a link there is only what has not been sent.
     if (this.state.kind !== 'up' && this.queue.isEmpty) return;
     this.queue.task(id, encoded);
-    this.deps.traffic.sentEnvelopes += 1;
     this.kickTogether();
   }
 
@@ -140,7 +136,6 @@ export class Peer implements SessionHandlers {
     if (this.state.kind !== 'up') return;
     if (this.queue.bytes < OUTCOME_BYTES) {
       this.queue.outcome(id, encoded);
-      this.deps.traffic.sentEnvelopes += 1;
       this.kickTogether();
     } else this.overflow();
   }

@@ -24,7 +24,7 @@ export async function runTask(deps: TasksDeps, given: RoutedTask | undefined, ca
 }
 
 async function routeTask(deps: TasksDeps, order: TaskOrder, context: OrderContext, call: Call): Promise<RoutedRunResponse> {
-  const options = { deadlineMs: order.route.deadlineMs, traceparent: call.traceparent };
+  const options = { deadlineMs: order.route.deadlineMs, trace: call.trace };
   let current: Route<RoutedExecuteTaskResponse> | undefined;
   call.onCancel((error) => current?.cancel(error));
   const { telemetry } = deps;

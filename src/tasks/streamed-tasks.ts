@@ -104,7 +104,7 @@ export class StreamedTasks {
     const request = RoutedStreamTaskRequest.fromPartial({ task: { id: taskId }, resumeAfter: afterCursor });
     // The deadline is the task's, which its node keeps.
     const deadlineMs = Number.isFinite(call.deadlineMs) ? call.deadlineMs : clock.now() + MAX_DEADLINE_MS;
-    const options = { deadlineMs, traceparent: undefined, signal: reader.signal };
+    const options = { deadlineMs, trace: undefined, signal: reader.signal };
     const events = executor.stream(placeOf(node), request, options)[Symbol.asyncIterator]();
     reader.reads(events);
     try {

@@ -3,6 +3,7 @@ import { codeOf, isTroupeError, TroupeError } from '../core/errors.js';
 import type { Target } from '../discovery/view.js';
 import { INSTRUMENTS } from '../telemetry/instruments.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import type { TraceHeaders } from '../telemetry/trace-headers.js';
 import { SpanKind, type Tracing } from '../telemetry/tracing.js';
 import { outcomeOf } from '../upstream/outcome.js';
 import type { Try } from '../upstream/route.js';
@@ -16,7 +17,7 @@ export interface TaskTelemetryDeps {
 }
 
 interface Tracked {
-  readonly traceparent: string | undefined;
+  readonly trace: TraceHeaders | undefined;
 }
 
 /** Measures the tasks of a router and its tries, and makes the spans of the tries. */
@@ -84,7 +85,7 @@ export class TaskTelemetry {
     const { metrics, tracing } = this.deps;
     const hop = tracing?.begin('troupe.task.attempt', {
       kind: SpanKind.CLIENT,
-      parent: options.traceparent,
+      parent: options.trace,
       attributes: {
         'troupe.agent.id': instance.id,
         'troupe.node.id': instance.nodeId,
@@ -99,7 +100,7 @@ export class TaskTelemetry {
       metrics?.counter(INSTRUMENTS.taskAttempts, capabilityLabel(capabilities), outcomeLabel(error)).add();
     };
     try {
-      return watch(send(hop === undefined ? options : { ...options, traceparent: hop.traceparent }), ended);
+      return watch(send(hop === undefined ? options : { ...options, trace: hop }), ended);
     } catch (error) {
       ended(error);
       throw error;

@@ -18,7 +18,7 @@ import { durationFromMs } from '../../../src/rpc/codec/time.js';
 import type { ExecuteOptions, TaskExecutor } from '../../../src/tasks/executor.js';
 import type { TasksDeps } from '../../../src/tasks/task-routing.js';
 import { tasksService } from '../../../src/tasks/tasks-service.js';
-import { validTraceparent } from '../../../src/telemetry/trace-context.js';
+import { traceHeadersOf } from '../../../src/telemetry/trace-headers.js';
 import { Admission } from '../../../src/upstream/admission.js';
 import { NO_POLICY, parseRoutingPolicy, type RoutingPolicy } from '../../../src/upstream/routing-policy.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
@@ -115,7 +115,7 @@ function calling(
   const controller = new AbortController();
   const call: Call = Object.create(callOf(controller.signal), {
     header: { value: (name: string) => headers[name] },
-    traceparent: { value: validTraceparent(headers.traceparent) },
+    trace: { value: traceHeadersOf((name) => headers[name]) },
   });
   return { call, cancel: () => controller.abort(how) };
 }
@@ -151,14 +151,15 @@ describe('Tasks.Run', () => {
 
   it('gives the result of an agent, with the deadline and the trace of the caller on the way', async () => {
     const { service, executor, clock } = serviceOf('a');
-    expect(await run(service, calling({ traceparent: TRACE }).call)).toMatchObject({
+    const trace = { traceparent: TRACE, tracestate: 'shop=1', baggage: 'user=ada' };
+    expect(await run(service, calling(trace).call)).toMatchObject({
       result: { taskId: 'task-1', agentId: 'a', attempt: 1 },
     });
     const [asked] = executor.asked;
     expect(asked?.options.deadlineMs).toBe(clock.now() + 30_000);
-    expect(asked?.options.traceparent).toBe(TRACE);
-    await run(service, calling({ traceparent: 'nonsense' }).call);
-    expect(executor.asked[1]?.options.traceparent).toBeUndefined();
+    expect(asked?.options.trace).toEqual(trace);
+    await run(service, calling({ traceparent: 'nonsense', tracestate: 'shop=1' }).call);
+    expect(executor.asked[1]?.options.trace).toBeUndefined();
   });
 
   it('waits, where the process has not seen the cluster yet, until it has, for 3 s', async () => {
