@@ -5,6 +5,7 @@ import { INSTRUMENTS } from '../telemetry/instruments.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import type { TraceHeaders } from '../telemetry/trace-headers.js';
 import { SpanKind, type Tracing } from '../telemetry/tracing.js';
+import { isRateLimited } from '../upstream/admission.js';
 import { outcomeOf } from '../upstream/outcome.js';
 import type { Try } from '../upstream/route.js';
 
@@ -28,6 +29,11 @@ export class TaskTelemetry {
     deps.metrics?.observe(INSTRUMENTS.taskInFlight, () => this.inFlight);
   }
 
+  /** A task was refused by this router itself. */
+  refused(error: unknown): void {
+    this.deps.metrics?.counter(INSTRUMENTS.taskRefused, isTroupeError(error) ? error.reason : 'INTERNAL').add();
+  }
+
   /** A task begins. Gives how to tell its end: with its error, where it failed. */
   begin(capabilities: readonly string[]): (error?: unknown) => void {
     const { metrics, clock, isOffered } = this.deps;
@@ -38,6 +44,10 @@ export class TaskTelemetry {
     return (error) => {
       this.inFlight -= 1;
       if (metrics === undefined) return;
+      if (isRateLimited(error)) {
+        this.refused(error);
+        return;
+      }
       const code = error === undefined ? 'OK' : codeOf(error);
       const label = isTroupeError(error, 'NO_AGENT') ? UNKNOWN : known;
       metrics.histogram(INSTRUMENTS.taskDuration, label, code).record((clock.monotonicMs() - beganAtMs) / 1_000);
@@ -150,5 +160,6 @@ function capabilityLabel(capabilities: readonly string[]): string {
 
 function outcomeLabel(error: unknown): string {
   if (error === undefined) return 'completed';
-  return isTroupeError(error) ? outcomeOf(error) : 'failed';
+  if (!isTroupeError(error)) return 'failed';
+  return error.code === 'CANCELLED' ? 'canceled' : outcomeOf(error);
 }
