@@ -64,7 +64,7 @@ describe(`a queue of frames (seed ${testSeed})`, () => {
   });
 
   it('says with each frame how many envelopes are complete with it', () => {
-    const queue = new FrameQueue();
+    const queue = new FrameQueue(new FramePool());
     const envelopes = () => {
       const counts: number[] = [];
       for (let frame = queue.next(); frame !== undefined; frame = queue.next()) counts.push(frame.envelopes);

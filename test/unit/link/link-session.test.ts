@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { OpenRequest, OpenResponse } from '../../../src/gen/troupe/internal/v1/link.js';
+import { FramePool } from '../../../src/link/frame-pool.js';
 import { FrameQueue } from '../../../src/link/frame-queue.js';
 import { LinkSession, type LinkStream } from '../../../src/link/link-session.js';
 import { LinkTraffic } from '../../../src/link/link-traffic.js';
@@ -58,7 +59,7 @@ describe('a link', () => {
 
   it('counts envelopes when they are written, not when they are queued', async () => {
     const { session, traffic } = opened();
-    const queue = new FrameQueue();
+    const queue = new FrameQueue(new FramePool());
     session.begin(queue, 50);
     for (let id = 1; id <= 3; id++) queue.task(id, Buffer.alloc(40));
     session.flushSoon();
