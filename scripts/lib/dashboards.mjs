@@ -74,6 +74,7 @@ export const DASHBOARDS = [
         ),
         graph('Messages in mailboxes', 'short', ['all nodes', `sum(troupe_mailbox_messages{${CLUSTER}})`]),
         graph('Tries on agents, by outcome', 'reqps', ['{{outcome}}', rate('troupe_task_attempts_total', 'outcome')]),
+        graph('Tasks refused by routers', 'reqps', ['{{reason}}', rate('troupe_task_refused_total', 'reason')]),
         graph('Tasks refused by nodes', 'reqps', ['{{reason}}', rate('troupe_execution_refused_total', 'reason')]),
       ],
     ],

@@ -100,7 +100,6 @@ export class Peer implements SessionHandlers {
   send(envelope: OutgoingEnvelope): number {
     this.open();
     const frame = this.queue.envelope(envelope);
-    this.deps.traffic.sentEnvelopes += 1;
     this.kick();
     return frame;
   }
@@ -109,7 +108,6 @@ export class Peer implements SessionHandlers {
   tell(envelope: OutgoingEnvelope): boolean {
     if (!this.mayAnswer()) return false;
     this.queue.envelope(envelope);
-    this.deps.traffic.sentEnvelopes += 1;
     this.kick();
     return true;
   }
@@ -126,7 +124,6 @@ export class Peer implements SessionHandlers {
   sendTask(id: number, encoded: Buffer): number {
     this.open();
     const frame = this.queue.task(id, encoded);
-    this.deps.traffic.sentEnvelopes += 1;
     this.kickTogether();
     return frame;
   }
@@ -136,7 +133,6 @@ export class Peer implements SessionHandlers {
     // Without a link there is only what has not been sent.
     if (this.state.kind !== 'up' && this.queue.isEmpty) return;
     this.queue.task(id, encoded);
-    this.deps.traffic.sentEnvelopes += 1;
     this.kickTogether();
   }
 
@@ -145,7 +141,6 @@ export class Peer implements SessionHandlers {
     if (this.state.kind !== 'up') return;
     if (this.queue.bytes < OUTCOME_BYTES) {
       this.queue.outcome(id, encoded);
-      this.deps.traffic.sentEnvelopes += 1;
       this.kickTogether();
     } else this.overflow();
   }
