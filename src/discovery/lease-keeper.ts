@@ -10,7 +10,7 @@ import { backoffMs } from '../resilience/backoff.js';
 import { instanceToMessage } from '../rpc/codec/instance.js';
 import { durationFromMs, msFromDuration } from '../rpc/codec/time.js';
 import type { Logger } from '../telemetry/logger.js';
-import { RPC_TIMEOUT_MS, type RegistryClient, type RegistrySession } from './registry-session.js';
+import { type RegistryClient, type RegistrySession, RPC_TIMEOUT_MS } from './registry-session.js';
 
 export type LeaseState =
   /** No lease yet, or none any more: it registers again by itself. */

@@ -2,8 +2,9 @@ import { fenceMarginMs } from '../core/fence.js';
 import type { Instance, InstanceKey, InstanceStatus } from '../core/instance.js';
 import { runGroup } from '../core/run-group.js';
 import { type LeaseDeps, LeaseKeeper, type LeaseOptions, type LeaseState } from './lease-keeper.js';
+import type { Asker } from './registration.js';
 import { RegistrationWriter } from './registration-writer.js';
-import { type Asker, Registrations } from './registrations.js';
+import { Registrations } from './registrations.js';
 
 export interface MembershipOptions extends LeaseOptions {
   /** What registers first and alone is the process itself; its agents follow. */

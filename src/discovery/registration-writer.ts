@@ -4,8 +4,9 @@ import type { Random } from '../core/random.js';
 import { backoffMs } from '../resilience/backoff.js';
 import { instanceToMessage, statusToMessage } from '../rpc/codec/instance.js';
 import type { Logger } from '../telemetry/logger.js';
-import type { Registrations, Write } from './registrations.js';
-import { RPC_TIMEOUT_MS, type RegistryClient, type RegistrySession } from './registry-session.js';
+import type { Write } from './registration-write.js';
+import type { Registrations } from './registrations.js';
+import { type RegistryClient, type RegistrySession, RPC_TIMEOUT_MS } from './registry-session.js';
 
 export interface WriterDeps {
   readonly registry: RegistrySession;
@@ -100,7 +101,8 @@ export class RegistrationWriter {
       if (codeOf(error) === 'UNAVAILABLE') registry.turnFrom(client);
       if (!REFUSALS.has(codeOf(error))) this.registrations.unanswered(write, notReached(error));
       else if (this.registrations.refused(write, error)) return true;
-      if (failures === 0) logger.warn('not written to the registry yet; trying on', { what: write.kind, reason: messageOf(error) });
+      if (failures === 0)
+        logger.warn('not written to the registry yet; trying on', { what: write.kind, reason: messageOf(error) });
       return false;
     }
     this.registrations.acknowledged(write);

@@ -6,7 +6,7 @@ import { INTEREST_PATTERN, INTEREST_SERVICE, type Instance, type InstanceKey } f
 import type { Random } from '../core/random.js';
 import { patternViolation } from '../core/topic.js';
 import type { Membership } from '../discovery/membership.js';
-import { PUT_AT_ONCE } from '../discovery/registrations.js';
+import { PUT_AT_ONCE } from '../discovery/registration-write.js';
 import { backoffMs } from '../resilience/backoff.js';
 
 export interface InterestDeps {

@@ -51,7 +51,12 @@ export class FaultyRegistry {
       deregister: (request: Parameters<typeof DeregisterRequest.fromPartial>[0], options: Options) =>
         this.send('deregister', request, () => service.deregister(DeregisterRequest.fromPartial(request), call), options),
       updateInstance: (request: Parameters<typeof UpdateInstanceRequest.fromPartial>[0], options: Options) =>
-        this.send('updateInstance', request, () => service.updateInstance(UpdateInstanceRequest.fromPartial(request), call), options),
+        this.send(
+          'updateInstance',
+          request,
+          () => service.updateInstance(UpdateInstanceRequest.fromPartial(request), call),
+          options,
+        ),
       keepAlive: (requests: AsyncIterable<KeepAliveRequest>, { signal }: Options) => this.keepAlive(requests, signal),
     } as unknown as RegistryClient;
     this.session = { client, address: 'faulty:1', turnFrom: () => undefined } as unknown as RegistrySession;

@@ -134,7 +134,9 @@ describe('Membership, over a network that loses, delays and overtakes', () => {
     async (seed) => {
       /** What this process was told is registered, or has not heard of yet, and has not removed since. */
       const mine = new Map<string, object>();
-      const { clock, membership, registry, put, remove, leaseId, agents } = await memberOf('starting', ({ id }) => mine.delete(id));
+      const { clock, membership, registry, put, remove, leaseId, agents } = await memberOf('starting', ({ id }) =>
+        mine.delete(id),
+      );
       const random = seededRandom(seed);
       const below = (bound: number) => randomInt(random, bound);
       registry.fate = () => {
