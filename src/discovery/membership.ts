@@ -2,7 +2,7 @@ import { fenceMarginMs } from '../core/fence.js';
 import type { Instance, InstanceKey, InstanceStatus } from '../core/instance.js';
 import { runGroup } from '../core/run-group.js';
 import { type LeaseDeps, LeaseKeeper, type LeaseOptions, type LeaseState } from './lease-keeper.js';
-import type { Asker } from './registration.js';
+import { type Asker, notJoined } from './registration.js';
 import { RegistrationWriter } from './registration-writer.js';
 import { Registrations } from './registrations.js';
 
@@ -112,7 +112,10 @@ export class Membership {
 
   /** Registers at most 100 instances, all or none, and keeps them registered. @throws as `put`. */
   putAll(instances: readonly Instance[]): Promise<void> {
-    return this.ask((asker) => this.registrations.want(instances, asker));
+    return this.ask((asker) => {
+      if (this.isFenced) throw notJoined();
+      this.registrations.want(instances, asker);
+    });
   }
 
   /** Removes instances and forgets them, now or, while the registry is away, as soon as it can be. @throws why it could not be done now. */
