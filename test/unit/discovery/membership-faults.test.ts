@@ -129,6 +129,47 @@ describe('Membership, over a network that loses, delays and overtakes', () => {
     expect(await registry.listed()).toEqual(['node/node-1 4']);
   });
 
+  it('hears of a write that its lease is gone, and does not wait for the next renewal', async () => {
+    const { clock, membership, registry, put, leaseId, agents } = await memberOf();
+    await put('a');
+    const before = leaseId();
+    await registry.rig.store.leases.revoke(before);
+    expect(await put('b')).toBe(false);
+    await clock.advance(1);
+    expect(membership.isFenced).toBe(false);
+    expect(leaseId()).not.toBe(before);
+    expect(membership.leasesLost).toBe(1);
+    expect(await agents()).toEqual(['a']);
+  });
+
+  it('stays fenced until all is registered again, and renews meanwhile', async () => {
+    const { clock, membership, registry, put, leaseId, agents } = await memberOf();
+    const ids = Array.from({ length: 250 }, (_, index) => `a${index}`);
+    await Promise.all(ids.map((id) => put(id)));
+    await registry.rig.store.leases.revoke(leaseId());
+    // Those of agents, which come under the lease that the process has got.
+    registry.fate = (_, request) => ('leaseId' in (request as object) ? { answersAfterMs: 4_500 } : {});
+    await clock.advance(3_500);
+    expect((await agents()).length).toBe(100);
+    expect(membership.lease.kind).toBe('joining');
+    expect(membership.isFenced).toBe(true);
+    expect(await put('late')).toBe(false);
+    // Longer than a lease lasts.
+    await clock.advance(14_000);
+    expect(membership.isFenced).toBe(false);
+    expect((await agents()).length).toBe(250);
+    expect(membership.leasesLost).toBe(1);
+  });
+
+  it('puts what comes together in few calls, and renews with none', async () => {
+    const { clock, registry, put, remove } = await memberOf();
+    const ids = Array.from({ length: 250 }, (_, index) => `a${index}`);
+    expect(await Promise.all(ids.map((id) => put(id)))).toEqual(ids.map(() => true));
+    await Promise.all(ids.map((id) => remove(id)));
+    await clock.advance(60_000);
+    expect(registry.sent).toEqual([...Array(1 + 3).fill('register'), ...Array(3).fill('deregister')]);
+  });
+
   it.each(Array.from({ length: 30 }, (_, index) => (testSeed + index) % 2 ** 32))(
     'has registered in the end what it said, and nothing else (seed %i)',
     async (seed) => {
