@@ -107,13 +107,13 @@ describe(`links (seed ${testSeed})`, () => {
       const caught = codeOf(toTwo());
       const elsewhere = await TcpProxy.start(Reflect.get(old, 'port') as number);
       cleanUp(() => elsewhere.stop());
-        const { port, hostname: host } = new URL(elsewhere.endpoint);
+      const { port, hostname: host } = new URL(elsewhere.endpoint);
       const moved = instanceOf(NODE_SERVICE, 'node-2', { endpoint: { host, port: Number(port) } });
       one.view.apply([{ kind: 'put', instance: moved }], 1_000n);
       expect(await codeOf(toTwo())).toBe('done');
       // What had been sent may have arrived; what had not goes to where it is.
       expect(await caught).toBe(how === 'is there' ? 'ABORTED/OUTCOME_UNKNOWN' : 'done');
-        expect(elsewhere.connections).toBe(1);
+      expect(elsewhere.connections).toBe(1);
     },
   );
 
