@@ -183,6 +183,16 @@ export class Peer implements SessionHandlers {
     if (this.state.kind === 'up') this.state.session.finish();
   }
 
+  /** The process is at another address than when it was dialled: what was opened to where it was ends, and what waits goes to where it is. */
+  moved(): void {
+    const { state } = this;
+    if (state.kind === 'idle' || state.kind === 'closed' || (state.kind === 'up' && !state.isOurs)) return;
+    const error = new TroupeError('UNAVAILABLE', 'NODE_MOVED', `node "${this.nodeId}" is at another address now`);
+    this.failures = 0;
+    if (this.leave(error)) this.deps.handlers.broken(this, error);
+    if (!this.queue.isEmpty && this.state.kind === 'idle') this.dial();
+  }
+
   /** Ends the link at once, for good. */
   close(error: TroupeError): void {
     if (this.state.kind === 'closed') return;
