@@ -66,6 +66,9 @@ function statusOf(error: unknown): string {
 function hintFor(error: unknown): string | undefined {
   if (error instanceof UsageError) return error.hint;
   if (!(error instanceof TroupeError)) return undefined;
+  // The cluster answered: it is a node of it that is not reached.
+  if (error.reason === 'NOT_CONNECTED' && error.metadata.node_id !== undefined)
+    return 'it may have ended a moment ago: see `troupe nodes`, and try again';
   if (error.reason === 'NOT_CONNECTED') return 'is a cluster running? start one with `troupe dev`, or give --address <host:port>';
   if (error.reason === 'OUTCOME_UNKNOWN')
     return 'where doing it twice does no harm, --idempotent (of troupe send: --at-least-once) has it repeated';

@@ -10,7 +10,7 @@ import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import type { Outbox, Sending } from '../link/outbox.js';
 import { envelopeBytes } from '../link/session-frames.js';
 import { Delivery } from '../runtime/delivery.js';
-import { NotBegun, notStarted } from '../runtime/refusals.js';
+import { NotBegun, notStarted, Unanswered } from '../runtime/refusals.js';
 import { TurnContext } from '../runtime/turn.js';
 import { answer, errorOf, partOf, unknownCorrelation } from './agent-answers.js';
 import { messageEnvelope, taskEnvelope } from './agent-envelopes.js';
@@ -139,8 +139,7 @@ export class AttachedAgent {
   end(): void {
     this.leave();
     const { id } = this.port.manifest;
-    for (const { failed } of this.exchanges.values())
-      failed(new TroupeError('UNAVAILABLE', 'AGENT_STOPPED', `agent "${id}" left before it had answered`));
+    for (const { failed } of this.exchanges.values()) failed(new Unanswered(id));
     this.exchanges.clear();
   }
 

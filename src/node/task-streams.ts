@@ -134,7 +134,7 @@ class Session {
         most: MAX_STREAM_BACKLOG,
         mostBytes: MAX_STREAM_BACKLOG_BYTES,
         keepBytes,
-        onOverflow: streamOverflow,
+        onOverflow: () => this.overflow(),
       },
       stream.firstCursor,
     );
@@ -248,6 +248,14 @@ class Session {
     if (this.announced) return;
     this.announced = true;
     void this.send(this.stream.routed());
+  }
+
+  /** What the agent would still say is not for anybody: it is told to stop at once, not when its reader has come to the gap. */
+  private overflow(): TroupeError {
+    const error = streamOverflow();
+    // Not before it has begun: an agent may overflow while it is handed the task.
+    queueMicrotask(() => this.turn.cancel(error));
+    return error;
   }
 
   private send(event: RoutedStreamTaskResponse['event'], load?: RoutedStreamTaskResponse['load']): Promise<void> {

@@ -10,7 +10,7 @@ import { type Tracing, traceFields } from '../telemetry/tracing.js';
 import { Admission, type AdmissionStatus } from './admission.js';
 import { AgentMail } from './agent-mail.js';
 import type { PostOffice } from './post-office.js';
-import { NotBegun, notStarted } from './refusals.js';
+import { NotBegun, notStarted, Unanswered } from './refusals.js';
 import { type SharedContext, type TaskInput, type TaskSink, type Turn, TurnContext, type TurnEnd } from './turn.js';
 
 export type ActivationState =
@@ -232,7 +232,6 @@ export class Activation {
 
   /** What the caller of a task sees of what its agent threw: a TroupeError nearly as it is, anything else by its message alone. */
   private taskError(turn: Turn, error: unknown): TroupeError {
-    if (error instanceof NotBegun) return error;
     if (error instanceof TroupeError) return asAnswer(error);
     // Whose caller has gone may well throw: nobody sees it.
     if (!turn.isCalledOff)
@@ -297,6 +296,7 @@ const NOTHING_DONE: StopReport = { finished: 0, cancelled: 0 };
  * did not start elsewhere, and its answer is not a failure of the transport (whose reasons are their codes).
  */
 function asAnswer(error: TroupeError): TroupeError {
+  if (error instanceof NotBegun || error instanceof Unanswered) return error;
   const { started, ...metadata } = error.metadata;
   const { code, message, violations, retryAfterMs } = error;
   const isOurs = error.reason !== code && !UNKNOWN_OUTCOMES.has(error.reason);

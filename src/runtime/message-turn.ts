@@ -78,11 +78,14 @@ export class MessageTurn implements MessageContext {
     const controller = new AbortController();
     this.controller = controller;
     const { delivery, scope } = this;
+    // What has happened by now shows at once.
+    const ms = this.remainingMs();
     if (delivery.cancelled !== undefined) controller.abort(delivery.cancelled);
+    else if (scope.ending.aborted) controller.abort(scope.ending.reason);
+    else if (ms === 0) controller.abort(deadlineExceeded());
     delivery.onCancel = (error) => controller.abort(error);
     const onEnding = () => controller.abort(scope.ending.reason);
     scope.ending.addEventListener('abort', onEnding, { once: true });
-    const ms = this.remainingMs();
     const cancelTimer = ms <= MAX_TIMER_MS ? scope.clock.after(ms, () => controller.abort(deadlineExceeded())) : undefined;
     this.disarm = () => {
       cancelTimer?.();

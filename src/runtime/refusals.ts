@@ -6,10 +6,17 @@ export function notStarted(agentId: string): { readonly metadata: Readonly<Recor
   return { metadata: { started: 'false', agent_id: agentId } };
 }
 
-/** A task that an agent got and hands back untouched: what it throws then is not its answer, but a refusal. */
+/** A task or message that an agent got and hands back untouched: what it throws then is not its answer, but a refusal. */
 export class NotBegun extends TroupeError {
   constructor(code: 'UNAVAILABLE' | 'RESOURCE_EXHAUSTED', reason: string, message: string, agentId: string) {
     super(code, reason, message, notStarted(agentId));
+  }
+}
+
+/** An agent went without an answer to what it had got: whether it had begun is not known. */
+export class Unanswered extends TroupeError {
+  constructor(agentId: string) {
+    super('UNAVAILABLE', 'AGENT_STOPPED', `agent "${agentId}" left before it had answered`, { metadata: { agent_id: agentId } });
   }
 }
 

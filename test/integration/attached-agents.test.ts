@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { TroupeClient } from '../../src/client/client.js';
+import { fromStatusMessage } from '../../src/rpc/status.js';
 import { eventually } from '../support/eventually.js';
 import { KIND, TestProgram, text, textOf } from '../support/program.js';
 import { client, type Role, startGateway, startNode, startRegistry } from '../support/roles.js';
@@ -274,6 +275,26 @@ describe.each(['node', 'gateway'] as const)('attached to a %s,', (where) => {
         code: 'NOT_FOUND',
         reason: 'UNKNOWN_SESSION',
       });
+    });
+
+    it('hands back requests that it has not seen as not started; those that it had end as of unknown outcome', async () => {
+      const { program, id } = await attached({ concurrency: 2, credit: 1, grace: { seconds: 0n } });
+      const asker = new TestProgram(role().address);
+      await asker.hello();
+      asker.batch([1n, 2n].map((correlationId) => ({ kind: KIND.request, correlationId, to: id, payload: text('x') })));
+      await program.envelope(KIND.request);
+      program.send({ $case: 'drain', value: {} });
+      program.send({ $case: 'ping', value: { id: 1n } });
+      await program.frame('pong');
+      program.break();
+      const failure = async (correlationId: bigint) => {
+        const { error } = await asker.envelope(KIND.error, (each) => each.correlationId === correlationId);
+        return fromStatusMessage(error as NonNullable<typeof error>);
+      };
+      const seen = await failure(1n);
+      expect(seen).toMatchObject({ code: 'UNAVAILABLE', reason: 'AGENT_STOPPED' });
+      expect(seen.metadata.started).toBe(undefined);
+      expect(await failure(2n)).toMatchObject({ code: 'UNAVAILABLE', reason: 'AGENT_LEAVING', metadata: { started: 'false' } });
     });
 
     it('that was not waited for is gone at once', async () => {

@@ -55,6 +55,13 @@ describe('printError', () => {
     expect(printed(new TroupeError(code, reason, 'no')).split('\n')[1]).toBe(hint);
   });
 
+  test('does not doubt the cluster where a node of it is not reached', () => {
+    const error = new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', 'node "node-1" is not reached', {
+      metadata: { node_id: 'node-1' },
+    });
+    expect(printed(error).split('\n')[1]).toBe('it may have ended a moment ago: see `troupe nodes`, and try again');
+  });
+
   test('says when to try again', () => {
     const error = new TroupeError('RESOURCE_EXHAUSTED', 'MAILBOX_FULL', 'full', { retryAfterMs: 1500 });
     expect(printed(error)).toBe('error: full (RESOURCE_EXHAUSTED MAILBOX_FULL)\ntry again in 1.5 s\n');

@@ -612,6 +612,26 @@ describe('broadcasts', () => {
 });
 
 describe('what agents send while they handle a message', () => {
+  it('shows in a signal that is first looked at when it has come to its end', async () => {
+    const cluster = await MessageCluster.start(1);
+    const node = cluster.node(1);
+    const aborted: boolean[] = [];
+    let goOn: () => void = () => undefined;
+    let begun = 0;
+    await node.deploy('worker', {
+      receive: async (_message: AgentMessage, ctx: MessageContext) => {
+        begun += 1;
+        await new Promise<void>((resolve) => (goOn = resolve));
+        aborted.push(ctx.signal.aborted);
+      },
+    });
+    await node.sender().send('worker', 'x');
+    await eventually(() => expect(begun).toBe(1));
+    await node.stop('worker', 0);
+    goOn();
+    await eventually(() => expect(aborted).toEqual([true]));
+  });
+
   it('is bounded by the deadline of a request, but not by that of a message that nobody waits for', async () => {
     const cluster = await MessageCluster.start(2);
     const remaining: number[] = [];

@@ -205,6 +205,18 @@ describe('a streamed task', () => {
     await again.leave(CANCELLED);
   });
 
+  it('is called off at once when its agent goes on without waiting for its reader, who still gets what was before the gap', async () => {
+    const work = new Work();
+    const reading = work.open();
+    const first = reading.next();
+    work.begin();
+    for (let n = 0; n < 300; n++) void work.emit('x');
+    await settle();
+    expect(work.isCalledOff).toBe(true);
+    expect([await first, await reading.next()]).toEqual(['2 routed', '3 x']);
+    await expect(reading.take(300)).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', reason: 'STREAM_OVERFLOW' });
+  });
+
   it('that is begun anew takes the place of an earlier try, and no other', async () => {
     const work = new Work();
     const stream = work.open();
