@@ -152,7 +152,7 @@ securityContext:
       fieldPath: metadata.labels['topology.kubernetes.io/zone']
 {{- else if .Values.zone.name }}
 - name: TROUPE_ZONE
-  value: {{ .Values.zone.name }}
+  value: {{ .Values.zone.name | quote }}
 {{- end }}
 {{- end -}}
 
