@@ -31,8 +31,8 @@ function kind<T>(
     read: (value) => {
       if (types.some((type) => type === typeof value)) return parsed(String(value));
       // YAML reads 1.10 as 1.1 and 007 as 7: a name that looks like a number is not guessed at.
-      const isScalar = typeof value === 'number' || typeof value === 'boolean';
-      return isScalar ? { ok: false, why: `it ${allowed}, as a string: put it in quotes` } : refused;
+      const isText = (typeof value === 'number' || typeof value === 'boolean') && parsed(String(value)).ok;
+      return isText ? { ok: false, why: `it ${allowed}, as a string: put it in quotes` } : refused;
     },
     show: String,
   };

@@ -97,6 +97,11 @@ describe('a file', () => {
     expect(kindOf(key).read(given)).toMatchObject({ ok: false });
   });
 
+  test('does not say so of what quotes would not help', () => {
+    expect(kindOf('port').read(true)).toEqual({ ok: false, why: 'it must be a whole number from 0 to 65535' });
+    expect(kindOf('opsPort').read(false)).toEqual({ ok: false, why: 'it must be a whole number from 0 to 65535, or off' });
+  });
+
   test('must put into quotes what is text and looks like a number', () => {
     expect(kindOf('zone').read(1.1)).toEqual({ ok: false, why: expect.stringMatching(/as a string: put it in quotes$/) });
   });
