@@ -26,6 +26,7 @@ describe('a value that cannot be is refused, by its name and with what is allowe
     ],
     ['zone.name=EU-1', "'/zone/name': 'EU-1' does not match pattern"],
     ['storePrefix=/a//b', "'/storePrefix': '/a//b' does not match pattern"],
+    ['telemetry.otlp.endpoint=http://collector', "'/telemetry/otlp/endpoint': 'http://collector' does not match pattern"],
     ['telemetry.otlp.traceRatio=2', "'/telemetry/otlp/traceRatio': maximum: got 2, want 1"],
     ['etcd.replicas=2', "'/etcd/replicas': value must be one of 1, 3, 5"],
     ['gateway.service.port=70000', "'/gateway/service/port': maximum: got 70,000, want 65,535"],

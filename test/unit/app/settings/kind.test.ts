@@ -25,6 +25,7 @@ describe('a flag or a variable', () => {
     ['agents', './a.mjs, pkg', ['./a.mjs', 'pkg']],
     ['otlpEndpoint', 'http://127.0.0.1:4317/', 'http://127.0.0.1:4317'],
     ['otlpEndpoint', 'https://collector', 'https://collector'],
+    ['otlpEndpoint', 'HTTP://[::1]:4317', 'http://[::1]:4317'],
     ['prefix', '/troupe/eu', '/troupe/eu'],
     ['strategy', 'peak_ewma', 'peak_ewma'],
   ])('%s may be %j', (key, text, value) => {
@@ -54,6 +55,10 @@ describe('a flag or a variable', () => {
     ['agents', 'a,,b'],
     ['otlpEndpoint', '127.0.0.1:4317'],
     ['otlpEndpoint', 'ftp://a:1'],
+    ['otlpEndpoint', 'http:a:1'],
+    ['otlpEndpoint', 'http://a'],
+    ['otlpEndpoint', 'http://a:99999'],
+    ['otlpEndpoint', 'http://a:1?b'],
     ['otlpEndpoint', 'http://a:4318/v1/traces'],
     ['otlpEndpoint', 'http://user:pw@a:1'],
     ['prefix', 'troupe'],
