@@ -1,4 +1,3 @@
-import { Metadata } from 'nice-grpc';
 import type { Clock } from '../core/clock.js';
 import { effectiveDeadline } from '../core/deadline.js';
 import { invalidArgument, TroupeError } from '../core/errors.js';
@@ -11,10 +10,10 @@ import type { ChannelPool } from '../rpc/channels.js';
 import { createClient } from '../rpc/client.js';
 import { msFromDuration } from '../rpc/codec/time.js';
 import type { Handlers } from '../rpc/service.js';
-import { traceEntries } from '../telemetry/trace-headers.js';
 import { memberStatus, type StatusDeps } from '../upstream/member-status.js';
 import { watchHealth } from '../upstream/watch-health.js';
 import { leastLoadedNode } from './placement.js';
+import { traceMetadata } from './trace-metadata.js';
 
 export interface NodeForwardDeps extends StatusDeps {
   readonly channels: ChannelPool;
@@ -95,6 +94,7 @@ export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefiniti
     return {
       timeoutMs: given ? Math.max(1, call.deadlineMs - deps.clock.now()) : DEFAULT_TIMEOUT_MS + graceMs,
       signal: call.signal,
+      metadata: traceMetadata(call),
     };
   }
 }
@@ -103,10 +103,9 @@ export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefiniti
 function forwarded<R extends { task: Task | undefined }>(request: R, call: Call, clock: Clock) {
   const deadlineMs = effectiveDeadline(clock.now(), call.deadlineMs, request.task?.deadline?.getTime());
   const task = request.task === undefined ? undefined : { ...request.task, deadline: new Date(deadlineMs) };
-  const metadata = Metadata(call.trace === undefined ? {} : traceEntries(call.trace));
   return [
     { ...request, task },
-    { timeoutMs: Math.max(1, deadlineMs - clock.now()), signal: call.signal, metadata },
+    { timeoutMs: Math.max(1, deadlineMs - clock.now()), signal: call.signal, metadata: traceMetadata(call) },
   ] as const;
 }
 

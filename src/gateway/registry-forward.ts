@@ -1,3 +1,4 @@
+import type { CallOptions } from 'nice-grpc';
 import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
 import type { RegistryClient, RegistrySession } from '../discovery/registry-session.js';
@@ -7,6 +8,7 @@ import type { TimeoutOption } from '../rpc/client.js';
 import type { Handlers } from '../rpc/service.js';
 import { outcomeOf } from '../upstream/outcome.js';
 import { mergeStats } from './merge-stats.js';
+import { traceMetadata } from './trace-metadata.js';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const STATS_PATIENCE_MS = 1_000;
@@ -17,10 +19,10 @@ const MAX_TRIES = 3;
 export function registryForward(session: RegistrySession, clock: Clock): Handlers<typeof RegistryDefinition> {
   const forward = <Request, Response>(
     isRead: boolean,
-    pick: (client: RegistryClient) => (request: Request, options: TimeoutOption & { signal: AbortSignal }) => Promise<Response>,
+    pick: (client: RegistryClient) => (request: Request, options: CallOptions & TimeoutOption) => Promise<Response>,
   ) => {
     return async (request: Request, call: Call): Promise<Response> => {
-      const options = { timeoutMs: timeoutOf(call, clock), signal: call.signal };
+      const options = { timeoutMs: timeoutOf(call, clock), signal: call.signal, metadata: traceMetadata(call) };
       for (let tries = 1; ; tries++) {
         const { client } = session;
         try {
@@ -36,7 +38,8 @@ export function registryForward(session: RegistrySession, clock: Clock): Handler
   const one = forward(true, (client: RegistryClient) => client.getStats);
   /** Of all replicas: each knows only of the members that renew through it. One that does not answer soon is left out. */
   const getStats = async (request: GetStatsRequest, call: Call): Promise<GetStatsResponse> => {
-    const options = { timeoutMs: Math.min(STATS_PATIENCE_MS, timeoutOf(call, clock)), signal: call.signal };
+    const timeoutMs = Math.min(STATS_PATIENCE_MS, timeoutOf(call, clock));
+    const options = { timeoutMs, signal: call.signal, metadata: traceMetadata(call) };
     const settled = await Promise.allSettled(session.clients.map((client) => client.getStats(request, options)));
     const [first, ...others] = settled.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     return first === undefined ? one(request, call) : mergeStats([first, ...others]);

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { context, createTraceState, propagation, trace } from '@opentelemetry/api';
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
+import { createChannel, createClient, Metadata } from 'nice-grpc';
 import type { TroupeClient } from '../../src/client/client.js';
+import { NodeDefinition } from '../../src/gen/troupe/v1/node.js';
+import { RegistryDefinition } from '../../src/gen/troupe/v1/registry.js';
 import { cleanUp } from '../support/clean-up.js';
 import { type Collector, type ReceivedSpan, startCollector } from '../support/collector.js';
 import { eventually } from '../support/eventually.js';
@@ -27,15 +30,16 @@ interface Done {
 describe('a trace', () => {
   let collector: Collector;
   let node: Role;
+  let gateway: Role;
   let troupe: TroupeClient;
   const sent = new InMemorySpanExporter();
 
   beforeAll(async () => {
     collector = await startCollector();
-    const registry = await startRegistry();
     // The program of the client decides, and everybody else goes by that: their own ratio is 0.
     const exporting = ['--otlp-endpoint', collector.endpoint, '--trace-ratio', '0'];
-    const gateway = await startGateway(registry.address, ...exporting);
+    const registry = await startRegistry(...exporting);
+    gateway = await startGateway(registry.address, ...exporting);
     node = await startRole('node', ['--id', 'node-1', '--registry', registry.address, '--agents', TRACED, ...exporting]);
     const other = await startRole('node', ['--id', 'node-2', '--registry', registry.address, '--agents', TRACED, ...exporting]);
     troupe = client(gateway.address);
@@ -183,6 +187,25 @@ describe('a trace', () => {
     }, SENT_WITHIN);
     expect(seen).toEqual({ traceparent: `00-${handled.traceId}-${handled.spanId}-01`, baggage: 'user=ada' });
   }, 30_000);
+
+  it('goes on where a call is answered that the gateway forwards', async () => {
+    const channel = createChannel(gateway.address);
+    cleanUp(() => channel.close());
+    const traceId = 'b'.repeat(32);
+    const metadata = Metadata({ traceparent: `00-${traceId}-${'c'.repeat(16)}-01` });
+    await createClient(NodeDefinition, channel).listAgents({ nodeId: node.id }, { metadata });
+    await createClient(RegistryDefinition, channel).getStats({}, { metadata });
+    await eventually(() => {
+      for (const [name, service] of [
+        ['troupe.v1.Node/ListAgents', 'troupe-node'],
+        ['troupe.v1.Registry/GetStats', 'troupe-registry'],
+      ] as const) {
+        const spans = named(ofTrace(traceId), name);
+        const asked = spans.find((span) => span.service === 'troupe-gateway');
+        expect(spans.find((span) => span.service === service)?.parentSpanId).toBe(asked?.spanId ?? 'no span');
+      }
+    }, SENT_WITHIN);
+  });
 
   it('comes with metrics, which the collector gets as well', async () => {
     await troupe.run('tracing', 'please');

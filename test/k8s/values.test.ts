@@ -20,6 +20,13 @@ describe('a value that cannot be is refused, by its name and with what is allowe
     ['nodes.agents=hello.mjs', "'/nodes/agents': got string, want array"],
     ['nodes.resources.limits.memory=lots', "'/nodes/resources/limits/memory': 'lots' does not match pattern"],
     ['telemetry.otlp.endpoint=collector', "'/telemetry/otlp/endpoint': 'collector' does not match pattern"],
+    [
+      'telemetry.otlp.endpoint=http://collector:4317/v1/traces',
+      "'/telemetry/otlp/endpoint': 'http://collector:4317/v1/traces' does not",
+    ],
+    ['zone.name=EU-1', "'/zone/name': 'EU-1' does not match pattern"],
+    ['storePrefix=/a//b', "'/storePrefix': '/a//b' does not match pattern"],
+    ['telemetry.otlp.endpoint=http://collector', "'/telemetry/otlp/endpoint': 'http://collector' does not match pattern"],
     ['telemetry.otlp.traceRatio=2', "'/telemetry/otlp/traceRatio': maximum: got 2, want 1"],
     ['zone.name=EU', "'/zone/name': 'EU' does not match pattern"],
     ['cluster=blue/green', "'/cluster': 'blue/green' does not match pattern"],
@@ -53,6 +60,22 @@ describe('a value that cannot be is refused, by its name and with what is allowe
     const { code, stderr } = await runHelm('template', { set: [value] });
     expect(stderr).toContain(message);
     expect(code).toBe(1);
+  });
+});
+
+test('text stays text, whatever YAML would take it for', async () => {
+  const objects = await chart({ values: ['../../test/k8s/values/odd-text.yaml'] });
+  const node = find(objects, 'StatefulSet', 'troupe-node').spec;
+  expect(node.template.spec.containers[0].env).toEqual(
+    expect.arrayContaining([
+      { name: 'TROUPE_ZONE', value: '1' },
+      { name: 'TROUPE_AGENTS', value: '@acme/agents' },
+    ]),
+  );
+  expect(node.volumeClaimTemplates[0].spec.storageClassName).toBe('2');
+  expect(find(objects, 'Ingress', 'troupe-gateway').spec).toMatchObject({
+    tls: [{ hosts: ['*.example.com'], secretName: '3' }],
+    rules: [{ host: '*.example.com' }],
   });
 });
 

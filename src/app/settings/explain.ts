@@ -1,7 +1,7 @@
 import type { Paint } from '../../cli/colours.js';
 import { type Column, formatTable } from '../../cli/table.js';
 import type { Claim, Resolution, ResolvedSetting, Source } from './resolution.js';
-import { flagName } from './setting.js';
+import { flagName, isNegated } from './setting.js';
 import { shown } from './show.js';
 
 /** A table of what each setting of a role is, who said so, and who said otherwise. */
@@ -13,7 +13,7 @@ export function explainTable({ settings }: Resolution, paint: Paint): string {
     {
       heading: 'OVERRULED',
       cell: ({ setting, overrode }) =>
-        overrode.map((claim) => `also ${sourceText(claim.source)}=${shown(setting, claim.value)}`).join(', '),
+        overrode.map((claim) => `also ${sourceText(claim.source)}=${asGiven(claim, setting)}`).join(', '),
       colour: () => 'yellow',
     },
   ];
@@ -36,6 +36,11 @@ export function explainJson({ role, settings, problems, warnings }: Resolution) 
     problems,
     warnings,
   };
+}
+
+/** As its source has it: TROUPE_NO_METRICS is false where `metrics` is true. */
+function asGiven({ source, value }: Claim, setting: ResolvedSetting['setting']): string | undefined {
+  return shown(setting, source.kind === 'env' && isNegated(setting) ? !value : value);
 }
 
 /** `flag --zone`, `env TROUPE_ZONE`, `troupe.yaml:3`, and for a section's `troupe.yaml:7 node.zone`. */

@@ -31,8 +31,8 @@ function kind<T>(
     read: (value) => {
       if (types.some((type) => type === typeof value)) return parsed(String(value));
       // YAML reads 1.10 as 1.1 and 007 as 7: a name that looks like a number is not guessed at.
-      const isScalar = typeof value === 'number' || typeof value === 'boolean';
-      return isScalar ? { ok: false, why: `it ${allowed}, as a string: put it in quotes` } : refused;
+      const isText = (typeof value === 'number' || typeof value === 'boolean') && parsed(String(value)).ok;
+      return isText ? { ok: false, why: `it ${allowed}, as a string: put it in quotes` } : refused;
     },
     show: String,
   };
@@ -98,14 +98,13 @@ export const storePrefix: Kind<string> = kind(
   (given) => (/^(\/[^/\s]+)+$/.test(given) && Buffer.byteLength(given) <= MAX_PREFIX_BYTES ? given : undefined),
 );
 
-/** The address of a collector that speaks gRPC. */
+/** The address of a collector that speaks gRPC. Only https has a port that goes without saying: 443, which gRPC takes for http as well. */
 export const collectorUrl: Kind<string> = kind(
   'must be a URL of scheme, host and port, such as http://127.0.0.1:4317',
   (given) => {
-    if (!URL.canParse(given)) return undefined;
-    const { protocol, username, password, pathname, search, hash } = new URL(given);
-    const isPlain = username === '' && password === '' && pathname === '/' && search === '' && hash === '';
-    return /^https?:$/.test(protocol) && isPlain ? given.replace(/\/$/, '') : undefined;
+    const [, scheme = '', host, port] = /^(https?):\/\/(\[[0-9a-f:.]+\]|[^\s:/?#@[\]]+)(:\d+)?\/?$/i.exec(given) ?? [];
+    const url = `${scheme.toLowerCase()}://${host}${port ?? ''}`;
+    return URL.canParse(url) && (port !== undefined || url.startsWith('https:')) ? url : undefined;
   },
 );
 

@@ -38,5 +38,10 @@ export function togetherProblems(settings: readonly ResolvedSetting[]): readonly
   if (isGiven('etcdCert') !== isGiven('etcdKey'))
     problems.push(`${named('etcdCert')} and ${named('etcdKey')} must be given together`);
   else if (isGiven('etcdCert') && !isGiven('etcdCa')) problems.push(`${named('etcdCert')} needs --etcd-ca`);
+  const endpoints = (given.get('etcd')?.value ?? []) as readonly string[];
+  const schemes = new Set(endpoints.map((each) => /^https?(?=:\/\/)/.exec(each)?.[0] ?? (isGiven('etcdCa') ? 'https' : 'http')));
+  if (schemes.size > 1) problems.push(`${named('etcd')} is "${endpoints}": its endpoints must all be https or all http`);
+  else if (isGiven('etcdCa') && schemes.has('http'))
+    problems.push(`${named('etcd')} is "${endpoints}", but ${named('etcdCa')} is given: its endpoints must be https`);
   return problems;
 }

@@ -56,7 +56,7 @@ describe('troupe config explain', () => {
       'preferZone',
       'false',
       'flag --no-prefer-zone',
-      'also env TROUPE_NO_PREFER_ZONE=true',
+      'also env TROUPE_NO_PREFER_ZONE=false',
     ]);
     expect(row(io, 'config')).toEqual(['config', path, 'env TROUPE_CONFIG', '-']);
     expect(row(io, 'weight')).toEqual(['weight', '1', 'default', '-']);

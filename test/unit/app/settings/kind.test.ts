@@ -26,6 +26,7 @@ describe('a flag or a variable', () => {
     ['deployKinds', 'greeter, a.b', ['greeter', 'a.b']],
     ['otlpEndpoint', 'http://127.0.0.1:4317/', 'http://127.0.0.1:4317'],
     ['otlpEndpoint', 'https://collector', 'https://collector'],
+    ['otlpEndpoint', 'HTTP://[::1]:4317', 'http://[::1]:4317'],
     ['prefix', '/troupe/eu', '/troupe/eu'],
     ['strategy', 'peak_ewma', 'peak_ewma'],
   ])('%s may be %j', (key, text, value) => {
@@ -57,6 +58,10 @@ describe('a flag or a variable', () => {
     ['agents', 'a,,b'],
     ['otlpEndpoint', '127.0.0.1:4317'],
     ['otlpEndpoint', 'ftp://a:1'],
+    ['otlpEndpoint', 'http:a:1'],
+    ['otlpEndpoint', 'http://a'],
+    ['otlpEndpoint', 'http://a:99999'],
+    ['otlpEndpoint', 'http://a:1?b'],
     ['otlpEndpoint', 'http://a:4318/v1/traces'],
     ['otlpEndpoint', 'http://user:pw@a:1'],
     ['prefix', 'troupe'],
@@ -98,6 +103,11 @@ describe('a file', () => {
     ['id', {}],
   ])('does not give %s by %j', (key, given) => {
     expect(kindOf(key).read(given)).toMatchObject({ ok: false });
+  });
+
+  test('does not say so of what quotes would not help', () => {
+    expect(kindOf('port').read(true)).toEqual({ ok: false, why: 'it must be a whole number from 0 to 65535' });
+    expect(kindOf('opsPort').read(false)).toEqual({ ok: false, why: 'it must be a whole number from 0 to 65535, or off' });
   });
 
   test('must put into quotes what is text and looks like a number', () => {

@@ -211,6 +211,21 @@ describe('etcd', () => {
       },
       [],
     ],
+    [
+      'endpoints with TLS and without',
+      { ...etcd, TROUPE_ETCD_ENDPOINTS: 'https://a:1,http://b:1' },
+      ['--etcd (TROUPE_ETCD_ENDPOINTS) is "https://a:1,http://b:1": its endpoints must all be https or all http'],
+    ],
+    [
+      'an authority for endpoints without TLS',
+      { ...etcd, TROUPE_ETCD_ENDPOINTS: 'http://a:1', TROUPE_ETCD_CA: 'x' },
+      ['--etcd (TROUPE_ETCD_ENDPOINTS) is "http://a:1", but --etcd-ca (TROUPE_ETCD_CA) is given: its endpoints must be https'],
+    ],
+    [
+      'an authority, and endpoints that do not say',
+      { ...etcd, TROUPE_ETCD_ENDPOINTS: 'https://a:1,b:1', TROUPE_ETCD_CA: 'x' },
+      [],
+    ],
     ['a user that lies ready for another process', { TROUPE_ETCD_USER: 'a' }, []],
   ])('%s', (_, env, problems) => {
     expect(resolve('registry', env).problems).toEqual(problems);
