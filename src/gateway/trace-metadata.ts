@@ -1,8 +1,8 @@
 import { Metadata } from 'nice-grpc';
 import type { Call } from '../rpc/call.js';
-import { traceEntries } from '../telemetry/trace-headers.js';
+import { traceRecord } from '../telemetry/trace-headers.js';
 
-/** What goes with a call that is passed on: the trace that it belongs to, where it does. */
+/** What goes with a call that is forwarded, so that its trace goes on where it is answered. */
 export function traceMetadata({ trace }: Call): Metadata {
-  return Metadata(trace === undefined ? {} : traceEntries(trace));
+  return Metadata(traceRecord(trace));
 }
