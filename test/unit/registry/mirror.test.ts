@@ -68,7 +68,8 @@ describe('Mirror', () => {
     await settle();
     expect([store.lists, store.watches]).toEqual([1, 1]);
     store.failLists = 3;
-    for (let i = 0; i < 20; i++) await rig.clock.advance(100);
+    // Three pauses before it lists anew, and three more: of at most 50, 100, 200, 400, 800 and 1,000 ms.
+    await rig.clock.advance(2_550);
     await settle();
     expect(store.lists).toBe(5);
     expect(store.watches).toBe(5);
