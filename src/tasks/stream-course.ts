@@ -1,5 +1,5 @@
 import { TroupeError } from '../core/errors.js';
-import { AGENT_SERVICE, type Instance, NODE_SERVICE } from '../core/instance.js';
+import { type Instance, NODE_SERVICE } from '../core/instance.js';
 import type { Target } from '../discovery/view.js';
 import {
   RoutedStreamTaskRequest,
@@ -9,6 +9,7 @@ import {
 import type { Call } from '../rpc/call.js';
 import { durationFromMs } from '../rpc/codec/time.js';
 import { outcomeOf, verdictOf } from '../upstream/outcome.js';
+import { outcomeUnknown } from '../upstream/outcome-unknown.js';
 import type { Route } from '../upstream/route.js';
 import { ABANDONED, REACHED, SUCCEEDED, type Verdict } from '../upstream/verdict.js';
 import { type ExecuteOptions, placeOf } from './executor.js';
@@ -208,12 +209,6 @@ export class StreamCourse {
   }
 }
 
-export function lostMidway({ service, id, nodeId }: Instance, cause: TroupeError): TroupeError {
-  const where = service === AGENT_SERVICE ? { agent_id: id, node_id: nodeId } : { node_id: id };
-  return new TroupeError(
-    'ABORTED',
-    'OUTCOME_UNKNOWN',
-    `node "${where.node_id}" was lost while an agent streamed the task: it may have run to its end`,
-    { metadata: where, cause },
-  );
+export function lostMidway(instance: Instance, cause: TroupeError): TroupeError {
+  return outcomeUnknown(instance, cause, 'it may have run to its end');
 }

@@ -6,6 +6,7 @@ import type { Random } from '../core/random.js';
 import type { Target } from '../discovery/view.js';
 import { backoffMs } from '../resilience/backoff.js';
 import { type Outcome, outcomeOf, verdictOf } from './outcome.js';
+import { outcomeUnknown } from './outcome-unknown.js';
 import type { RouteRequest } from './route-request.js';
 import type { Selector } from './selector.js';
 import type { Verdict } from './verdict.js';
@@ -150,7 +151,7 @@ export class Route<T> {
 
   private endError(): TroupeError {
     if (this.cancelled !== undefined) return this.cancelled;
-    if (this.unknown !== undefined) return outcomeUnknown(this.unknown.target, this.unknown.error);
+    if (this.unknown !== undefined) return outcomeUnknown(this.unknown.target.instance, this.unknown.error, IDEMPOTENT_ONLY);
     return this.last?.error ?? deadlineExceeded();
   }
 
@@ -241,7 +242,7 @@ export class Route<T> {
     const { error, outcome, target } = tried;
     if (this.cancelled !== undefined) throw this.cancelled;
     if (outcome === 'answered') throw error;
-    if (outcome === 'unknown' && !this.request.idempotent) throw outcomeUnknown(target, error);
+    if (outcome === 'unknown' && !this.request.idempotent) throw outcomeUnknown(target.instance, error, IDEMPOTENT_ONLY);
     this.note(tried);
     if (this.tries >= this.request.retry.maxAttempts && !this.isPatient(error)) throw this.endError();
     this.exclude(target);
@@ -292,14 +293,6 @@ function mayHaveWaited({ code }: TroupeError, { load }: Target, nowMs: number): 
 const ANY: PickRequest = {};
 const NOTHING_TOLD = {};
 const NOTHING = () => undefined;
+const IDEMPOTENT_ONLY = 'it may have run; it is repeated only where the task says idempotent';
 /** What a failure counts as latency at least. */
 const SLOW_AS_FAILED_MS = 1_000;
-
-export function outcomeUnknown({ instance }: Target, cause: TroupeError): TroupeError {
-  return new TroupeError(
-    'ABORTED',
-    'OUTCOME_UNKNOWN',
-    `node "${instance.nodeId}" was lost while agent "${instance.id}" had the task: it may have run; it is repeated only where the task says idempotent`,
-    { metadata: { agent_id: instance.id, node_id: instance.nodeId }, cause },
-  );
-}
