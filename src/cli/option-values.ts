@@ -48,6 +48,15 @@ export function id(text: string): string {
   return text;
 }
 
+const MAX_MESSAGE_ID_CHARS = 63;
+
+/** A sender's own name for a message. */
+export function messageId(text: string): string {
+  if (text.length < 1 || text.length > MAX_MESSAGE_ID_CHARS)
+    throw new InvalidArgumentError(`It must be 1 to ${MAX_MESSAGE_ID_CHARS} characters.`);
+  return text;
+}
+
 /** A topic, without wildcards. */
 export function topic(text: string): string {
   const violation = topicViolation('topic', text);

@@ -22,7 +22,7 @@ import { RawClient } from '../rpc/raw-client.js';
 import { RenewedChannel } from '../rpc/renewed-channel.js';
 import type { AttachOptions } from './attach-options.js';
 import { AttachedAgent } from './attached-agent.js';
-import { callOptions, DEADLINE_GRACE_MS, DEFAULT_TIMEOUT_MS, PAGE_SIZE } from './call-options.js';
+import { callOptions, DEADLINE_GRACE_MS, DEFAULT_TIMEOUT_MS, late, PAGE_SIZE } from './call-options.js';
 import { inSpan, streamInSpan } from './client-span.js';
 import { cancellable, MessageCalls } from './message-calls.js';
 import type {
@@ -99,10 +99,9 @@ export class TroupeClient {
     if (signal?.aborted) throw abortError(signal);
     await this.ready();
     const request = encodeMessage(RoutedRunRequest, { task: routedTask(capabilities, input, options) });
+    const call = { path: '/troupe.v1.Tasks/Run', request, missing: notEnded(capabilities, options) };
     const attributes = { 'troupe.capabilities': [capabilities].flat() };
-    const response = await inSpan('troupe.v1.Tasks/Run', attributes, options, (traced) =>
-      cancellable(this.raw, '/troupe.v1.Tasks/Run', request, callOptions(traced), signal),
-    );
+    const response = await inSpan('troupe.v1.Tasks/Run', attributes, options, (traced) => cancellable(this.raw, call, traced));
     return new TaskResult(RoutedRunResponse.decode(response).result);
   }
 
@@ -132,7 +131,7 @@ export class TroupeClient {
     const call = { ...callOptions(options), graceMs: DEADLINE_GRACE_MS, signal: ends };
     const resumeWindow = resumeWindowMs === 0 ? undefined : durationFromMs(milliseconds('resumeWindowMs', resumeWindowMs));
     await this.ready();
-    yield* resuming({
+    const events = resuming({
       open: (from) =>
         taskEvents(
           this.raw,
@@ -146,6 +145,15 @@ export class TroupeClient {
       idempotent,
       signal,
     });
+    let missing = notEnded(capabilities, options);
+    try {
+      for await (const event of events) {
+        if (event.kind === 'routed') missing = `agent "${event.agentId}" on node "${event.nodeId}" did not end the task`;
+        yield event;
+      }
+    } catch (error) {
+      throw ends.aborted ? error : late(error, missing, options);
+    }
   }
 
   /**
@@ -318,6 +326,13 @@ export function connect(address = DEFAULT_ADDRESS, options: ConnectOptions = {})
       `address: "${address}" is not host:port, such as ${DEFAULT_ADDRESS}`,
     );
   return new TroupeClient(address, options);
+}
+
+/** Of a task whose deadline passes. */
+function notEnded(capabilities: string | readonly string[], { agentId }: RunOptions): string {
+  return agentId === undefined
+    ? `no agent that offers ${[capabilities].flat().join(', ')} ended the task`
+    : `agent "${agentId}" did not end the task`;
 }
 
 function grace(graceMs: number | undefined) {

@@ -20,9 +20,9 @@ import {
 } from '../gen/troupe/v1/messaging.js';
 import { encodePayload } from '../rpc/codec/payload.js';
 import { encodeMessage } from '../rpc/encode.js';
-import type { RawCallOptions, RawClient } from '../rpc/raw-client.js';
+import type { RawClient } from '../rpc/raw-client.js';
 import type { MessageType } from '../rpc/service.js';
-import { callOptions, DEADLINE_GRACE_MS, PAGE_SIZE } from './call-options.js';
+import { callOptions, DEADLINE_GRACE_MS, late, PAGE_SIZE, type TimedOptions } from './call-options.js';
 import {
   Answer,
   type BroadcastOptions,
@@ -52,19 +52,21 @@ export class MessageCalls {
       waitForRoom,
       atLeastOnce,
     });
-    await this.unary('Send', request, options);
+    await this.unary('Send', request, options, `agent "${to}" did not take the message`);
     return true;
   }
 
   async request(to: string, input: PayloadInput, options: RequestOptions): Promise<Answer> {
     const { idempotent = false } = options;
     const request = encodeMessage(RoutedRequestRequest, { to, ...content(input, options), idempotent });
-    return new Answer(RoutedRequestResponse.decode(await this.unary('Request', request, options)));
+    const answer = await this.unary('Request', request, options, `agent "${to}" did not answer`);
+    return new Answer(RoutedRequestResponse.decode(answer));
   }
 
   async broadcast(topic: string, input: PayloadInput, options: BroadcastOptions): Promise<Receipts> {
     const request = encodeMessage(RoutedBroadcastRequest, { topic, ...content(input, options) });
-    return new Receipts(BroadcastResponse.decode(await this.unary('Broadcast', request, options)));
+    const receipts = await this.unary('Broadcast', request, options, `the subscribers of "${topic}" did not answer`);
+    return new Receipts(BroadcastResponse.decode(receipts));
   }
 
   async *subscribe(
@@ -116,34 +118,44 @@ export class MessageCalls {
     let pageToken = '';
     do {
       const bytes = encodeMessage(requestType, { ...request, pageToken } as Request);
-      const page = responseType.decode(await this.unary(method, bytes, { timeoutMs }));
+      const page = responseType.decode(await this.unary(method, bytes, { timeoutMs }, `${method} was not answered`));
       yield page;
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
   }
 
-  private unary(method: string, request: Buffer, options: MessageOptions & { readonly signal?: AbortSignal | undefined }) {
-    return cancellable(this.raw, `${SERVICE}/${method}`, request, callOptions(options), options.signal);
+  private unary(method: string, request: Buffer, options: CancellableOptions, missing: string): Promise<Buffer> {
+    return cancellable(this.raw, { path: `${SERVICE}/${method}`, request, missing }, options);
   }
 }
 
 const SERVICE = '/troupe.v1.Messaging';
 
+export interface CancellableCall {
+  readonly path: string;
+  readonly request: Buffer;
+  /** What has not happened when its deadline passes. */
+  readonly missing: string;
+}
+
+export interface CancellableOptions extends TimedOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** A unary call that `signal` calls off. @throws TroupeError */
 export async function cancellable(
   raw: RawClient,
-  path: string,
-  request: Buffer,
-  options: RawCallOptions,
-  signal: AbortSignal | undefined,
+  { path, request, missing }: CancellableCall,
+  options: CancellableOptions,
 ): Promise<Buffer> {
+  const { signal } = options;
   if (signal?.aborted) throw abortError(signal);
-  const call = raw.unary(path, request, { ...options, graceMs: DEADLINE_GRACE_MS });
+  const call = raw.unary(path, request, { ...callOptions(options), graceMs: DEADLINE_GRACE_MS });
   signal?.addEventListener('abort', call.cancel, { once: true });
   try {
     return await call.response;
   } catch (error) {
-    throw signal?.aborted ? abortError(signal) : error;
+    throw signal?.aborted ? abortError(signal) : late(error, missing, options);
   } finally {
     signal?.removeEventListener('abort', call.cancel);
   }

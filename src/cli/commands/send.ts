@@ -3,7 +3,7 @@ import { addClusterOptions, examples, withClient } from '../cluster.js';
 import { defined } from '../defined.js';
 import type { CliIo } from '../io.js';
 import { addMessageOptions, bareStdin, type MessageCommandOptions, messageOptions } from '../message-options.js';
-import { id } from '../option-values.js';
+import { id, messageId } from '../option-values.js';
 import { readInput } from '../read-input.js';
 
 interface SendCommandOptions extends MessageCommandOptions {
@@ -18,7 +18,7 @@ export function sendCommand(program: Command, io: CliIo): void {
     'text',
   ).argument('<agent>', 'its id', id);
   addMessageOptions(command)
-    .option('--id <id>', "the message's own name, which the agent sees, at most 63 characters")
+    .option('--id <id>', "the message's own name, which the agent sees, at most 63 characters", messageId)
     .option('--at-least-once', 'send it again until it is acknowledged; the agent gets it once')
     .option('--wait', 'let it wait for room where the mailbox is full, until --timeout')
     .addHelpText(

@@ -59,6 +59,13 @@ describe('troupe send', () => {
     ]);
   });
 
+  test.each(['', 'x'.repeat(64)])('refuses a wrong --id before it sends: "%s"', async (id) => {
+    const { address, sent } = await mailbox();
+    const { code, io } = await troupe(address, ['send', 'agent-1', '--id', id]);
+    expect({ code, sent }).toEqual({ code: 2, sent: [] });
+    expect(io.err).toContain('It must be 1 to 63 characters.');
+  });
+
   test('ends with 4, why and when to try again where it is refused', async () => {
     const address = await fakeCluster({
       messaging: {
@@ -100,6 +107,15 @@ describe('troupe request', () => {
     const { io } = await troupe(address, ['request', 'agent-1', '--output', 'json']);
     expect(JSON.parse(io.out)).toEqual({ from: 'agent-1', durationMs: expect.any(Number), payload: { text: 'yes' } });
     expect(io.err).toBe('');
+  });
+
+  test('says who did not answer, and within what time', async () => {
+    const address = await fakeCluster({
+      messaging: { request: (_request, call) => new Promise((_resolve, reject) => call.onCancel(reject)) },
+    });
+    const { code, io } = await troupe(address, ['request', 'agent-1', '--timeout', '50ms']);
+    expect(code).toBe(4);
+    expect(io.err).toBe('error: agent "agent-1" did not answer within 50 ms (DEADLINE_EXCEEDED)\n');
   });
 
   test('ends with 130 on Ctrl-C, and calls it off', async () => {

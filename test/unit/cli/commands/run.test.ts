@@ -254,7 +254,9 @@ describe('the result of troupe run', () => {
     const address = await fakeCluster({ tasks: { run: (_request, { signal }) => never(signal) } });
     const { code, io } = await troupe(address, ['run', 'a', '--timeout', '50ms']);
     expect(code).toBe(4);
-    expect(io.err).toMatch(/^error: .* \(DEADLINE_EXCEEDED\)\n$/);
+    expect(io.err).toBe('error: no agent that offers a ended the task within 50 ms (DEADLINE_EXCEEDED)\n');
+    const named = await troupe(address, ['run', '--agent', 'data-1', '--timeout', '50ms']);
+    expect(named.io.err).toBe('error: agent "data-1" did not end the task within 50 ms (DEADLINE_EXCEEDED)\n');
   });
 });
 
@@ -281,6 +283,24 @@ describe('troupe run --stream', () => {
       'data-1 on node-1, 12 ms, attempt 1',
       '',
     ]);
+  });
+
+  test('says who had the task where the time is over', async () => {
+    const address = await fakeCluster({
+      tasks: {
+        runStream: async function* runStream(_request, { signal }) {
+          for await (const response of story()) {
+            if (response.event?.cursor === 3n) await never(signal);
+            yield response;
+          }
+        },
+      },
+    });
+    const { code, io } = await troupe(address, ['run', 'a', '--stream', '--timeout', '500ms']);
+    expect(code).toBe(4);
+    expect(io.err.split('\n').at(-2)).toBe(
+      'error: agent "data-1" on node "node-1" did not end the task within 500 ms (DEADLINE_EXCEEDED)',
+    );
   });
 
   test('gives programs one object a line', async () => {
