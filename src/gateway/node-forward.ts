@@ -1,19 +1,22 @@
+import type { Client } from 'nice-grpc';
 import type { Clock } from '../core/clock.js';
 import { effectiveDeadline } from '../core/deadline.js';
-import { invalidArgument, TroupeError } from '../core/errors.js';
+import { invalidArgument, isTroupeError, TroupeError } from '../core/errors.js';
 import { AGENT_SERVICE, endpointText, type Instance, NODE_SERVICE } from '../core/instance.js';
 import type { Duration } from '../gen/google/protobuf/duration.js';
 import { NodeDefinition } from '../gen/troupe/v1/node.js';
 import type { Task } from '../gen/troupe/v1/task.js';
 import type { Call } from '../rpc/call.js';
 import type { ChannelPool } from '../rpc/channels.js';
-import { createClient } from '../rpc/client.js';
+import { createClient, type TimeoutOption } from '../rpc/client.js';
 import { msFromDuration } from '../rpc/codec/time.js';
 import type { Handlers } from '../rpc/service.js';
 import { memberStatus, type StatusDeps } from '../upstream/member-status.js';
 import { watchHealth } from '../upstream/watch-health.js';
 import { leastLoadedNode } from './placement.js';
 import { traceMetadata } from './trace-metadata.js';
+
+type NodeClient = Client<typeof NodeDefinition, TimeoutOption>;
 
 export interface NodeForwardDeps extends StatusDeps {
   readonly channels: ChannelPool;
@@ -31,6 +34,14 @@ const OWN_CHANGES_MS = 2_000;
 export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefinition> {
   const { view, channels } = deps;
   const clientOf = (node: Instance) => createClient(NodeDefinition, channels.get(endpointText(node.endpoint)));
+  /** A control call. Whoever is not reached is named: the caller may not know which node has the agent. */
+  const ask = async <T>(node: Instance, call: (client: NodeClient) => Promise<T>): Promise<T> => {
+    try {
+      return await call(clientOf(node));
+    } catch (error) {
+      throw isTroupeError(error, 'UNAVAILABLE') ? notReached(node, error) : error;
+    }
+  };
   const nodeById = (id: string): Instance => {
     if (id === '') throw invalidArgument('node_id', 'is required at a gateway; `troupe nodes` lists them');
     const node = view.catalog.get({ service: NODE_SERVICE, id });
@@ -58,27 +69,29 @@ export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefiniti
       if (manifest === undefined) throw invalidArgument('manifest', 'is required');
       if (manifest.kind === '') throw invalidArgument('manifest.kind', 'is required: the kind of agent to activate');
       const node = nodeId === '' ? leastLoadedNode(view.catalog, manifest.kind) : nodeById(nodeId);
-      const response = await clientOf(node).deployAgent({ ...request, nodeId: node.id }, options(call));
+      const response = await ask(node, (client) => client.deployAgent({ ...request, nodeId: node.id }, options(call)));
       await view.until(() => hasAgent(manifest.id), OWN_CHANGES_MS);
       return response;
     },
     async undeployAgent(request, call) {
       const { agentId } = request;
-      const response = await clientOf(nodeOfAgent('agent_id', agentId)).undeployAgent(
-        request,
-        options(call, graceOf(request, UNDEPLOY_GRACE_MS)),
+      const response = await ask(nodeOfAgent('agent_id', agentId), (client) =>
+        client.undeployAgent(request, options(call, graceOf(request, UNDEPLOY_GRACE_MS))),
       );
       await view.until(() => !hasAgent(agentId), OWN_CHANGES_MS);
       return response;
     },
-    listAgents: (request, call) => clientOf(nodeById(request.nodeId)).listAgents(request, options(call)),
+    listAgents: (request, call) => ask(nodeById(request.nodeId), (client) => client.listAgents(request, options(call))),
     watchHealth: (request, call) =>
       isMine(request.nodeId)
         ? watchHealth(deps.routes, call.signal)
         : clientOf(nodeById(request.nodeId)).watchHealth(request, { signal: call.signal }),
     getStatus: (request, call) =>
-      isMine(request.nodeId) ? memberStatus(deps) : clientOf(nodeById(request.nodeId)).getStatus(request, options(call)),
-    drain: (request, call) => clientOf(nodeById(request.nodeId)).drain(request, options(call, graceOf(request, DRAIN_GRACE_MS))),
+      isMine(request.nodeId)
+        ? memberStatus(deps)
+        : ask(nodeById(request.nodeId), (client) => client.getStatus(request, options(call))),
+    drain: (request, call) =>
+      ask(nodeById(request.nodeId), (client) => client.drain(request, options(call, graceOf(request, DRAIN_GRACE_MS)))),
     executeTask: (request, call) => {
       const node = nodeOfAgent('task.agent_id', request.task?.agentId ?? '');
       return clientOf(node).executeTask(...forwarded(request, call, deps.clock));
@@ -97,6 +110,11 @@ export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefiniti
       metadata: traceMetadata(call),
     };
   }
+}
+
+function notReached({ id }: Instance, cause: TroupeError): TroupeError {
+  const message = `node "${id}" is not reached: ${cause.message}`;
+  return new TroupeError('UNAVAILABLE', 'NOT_CONNECTED', message, { metadata: { node_id: id }, cause });
 }
 
 /** A request with the deadline of its call, which does not travel otherwise, and its trace. */

@@ -37,6 +37,12 @@ describe('when a node is killed while it works', () => {
     const tasks = Array.from({ length: 6 }, () => troupe.run(capability, { ms: 1_000 }, { idempotent: true }));
     await eventually(async () => expect([await inFlight(troupe, first.id), await inFlight(troupe, second.id)]).toEqual([3, 3]));
     await first.process.kill('SIGKILL');
+    await expect(troupe.undeploy(`on-${first.id}`)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      reason: 'NOT_CONNECTED',
+      message: expect.stringContaining(`node "${first.id}" is not reached: `),
+      metadata: { node_id: first.id },
+    });
     const attempts = (await Promise.all(tasks)).map(({ attempt, nodeId }) => ({ attempt, nodeId }));
     expect(attempts).toEqual(expect.arrayContaining(Array(6).fill({ attempt: expect.any(Number), nodeId: second.id })));
     expect(attempts.filter(({ attempt }) => attempt > 1)).toHaveLength(3);
