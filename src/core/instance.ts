@@ -77,6 +77,11 @@ export function instanceScore(status: InstanceStatus, weight: number, heartbeatA
   return (STATUS_FACTORS[status] * weight * freshness) / 10;
 }
 
+/** Whether it is there to stay: it does not end, and was not found failing. */
+export function stays({ status, probe }: Instance): boolean {
+  return status !== 'stopping' && status !== 'down' && probe?.failing !== true;
+}
+
 /** One string for a key, in the order by service, then id. */
 export function instanceKeyText(key: InstanceKey): string {
   return `${key.service}/${key.id}`;

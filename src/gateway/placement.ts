@@ -1,11 +1,18 @@
 import { TroupeError } from '../core/errors.js';
-import { AGENT_SERVICE, type Instance, NODE_SERVICE } from '../core/instance.js';
+import { AGENT_SERVICE, type Instance, NODE_SERVICE, stays } from '../core/instance.js';
 import type { Catalog } from '../discovery/catalog.js';
 import type { Target } from '../discovery/view.js';
 
 /** A node's instance lists the agent kinds that it can activate as its capabilities. */
 function offersKind(node: Instance, kind: string): boolean {
   return node.capabilities.includes(kind);
+}
+
+/** The node that has an agent of this id, where it is well: it alone knows whether that is a program which is away, and gives way. */
+export function holderOf(catalog: Catalog<Target>, agentId: string): Instance | undefined {
+  const agent = catalog.get({ service: AGENT_SERVICE, id: agentId });
+  const node = agent && catalog.get({ service: NODE_SERVICE, id: agent.instance.nodeId });
+  return node !== undefined && stays(node.instance) ? node.instance : undefined;
 }
 
 /**

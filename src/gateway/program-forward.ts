@@ -7,7 +7,7 @@ import type { ListenedStream } from '../rpc/byte-stream.js';
 import { openChannel } from '../rpc/channels.js';
 import { type Duplex, RawClient } from '../rpc/raw-client.js';
 import { RenewedChannel } from '../rpc/renewed-channel.js';
-import { nodeForProgram } from './placement.js';
+import { holderOf, nodeForProgram } from './placement.js';
 
 export interface ProgramForwardDeps {
   /** This gateway. */
@@ -46,7 +46,7 @@ export class ProgramForward {
   readonly passOn = (hello: Hello, bytes: Buffer, stream: ListenedStream): boolean => {
     const { agentId, resumeToken } = hello;
     if (resumeToken === '' && agentId === '') return false;
-    const address = resumeToken === '' ? this.place() : this.find(resumeToken);
+    const address = resumeToken === '' ? this.place(hello) : this.find(resumeToken);
     if (address === undefined) return false;
     pipe(this.nodeAt(address).client, bytes, stream);
     return true;
@@ -59,7 +59,9 @@ export class ProgramForward {
     this.nodes.clear();
   }
 
-  private place(): string {
+  private place({ agentId, replica }: Hello): string {
+    const holder = replica ? undefined : holderOf(this.deps.view.catalog, agentId);
+    if (holder !== undefined) return endpointText(holder.endpoint);
     const { id, endpoint } = nodeForProgram(this.deps.view.catalog, (nodeId) => this.placed.get(nodeId) ?? 0);
     this.count(id, 1);
     const disarm = this.deps.clock.after(PLACED_MS, () => {

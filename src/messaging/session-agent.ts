@@ -9,6 +9,8 @@ const READ_MS = 10_000;
 /** The place in the cluster of a program that is an agent. */
 export class SessionAgent {
   readonly agent: AttachedAgent;
+  /** Of one that leaves: resolves when its id is free. */
+  left: Promise<void> = Promise.resolve();
   /** Undefined as long as it is not registered: its id may be that of somebody else. */
   private detach: Detach | undefined;
 
@@ -30,7 +32,7 @@ export class SessionAgent {
     const { agent } = this;
     agent.leave();
     const leftMs = agent.isBeingRead ? Math.max(graceMs, READ_MS) : graceMs;
-    void this.detach?.(leftMs).finally(() => agent.end());
+    if (this.detach !== undefined) this.left = this.detach(leftMs).finally(() => agent.end());
   }
 
   /** Why a session whose agent was stopped ends; undefined where it left by itself, or was not taken in: `register` tells why. */

@@ -21,7 +21,16 @@ export function unknownSession(): TroupeError {
   return new TroupeError(
     'NOT_FOUND',
     'UNKNOWN_SESSION',
-    'no session has this resume token: it has ended, or its grace time has passed; say hello without the token',
+    'no session has this resume token: it has ended, its grace time has passed, or another program has taken its place; say hello without the token',
+  );
+}
+
+export function isAttached(id: string, nodeId: string): TroupeError {
+  return new TroupeError(
+    'ALREADY_EXISTS',
+    'AGENT_EXISTS',
+    `agent "${id}" is attached to node "${nodeId}", and its stream is there; end that program, or choose another id`,
+    { metadata: { agent_id: id, node_id: nodeId } },
   );
 }
 

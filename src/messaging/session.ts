@@ -106,9 +106,10 @@ export class Session implements ProgramPort, Recipient {
     return this.state.kind === 'attached' ? this.state.line.stream.peer : '';
   }
 
-  /** Registers it, and welcomes it. @throws what keeps it out; it has ended then. */
-  async open(): Promise<void> {
+  /** Registers it once its id is free, and welcomes it. @throws what keeps it out, or its id from it; it has ended then. */
+  async open(free?: Promise<void>): Promise<void> {
     try {
+      await free;
       await this.place?.register();
       if (this.order.topics.length > 0) await this.subscriptions.change(this.order.topics, []);
     } catch (error) {
@@ -134,6 +135,20 @@ export class Session implements ProgramPort, Recipient {
       ended: () => ifMine(() => this.finish()),
       lost: () => ifMine((line) => this.lost(line)),
     };
+  }
+
+  /** Whether its program is there, and is to stay an agent. */
+  get stays(): boolean {
+    return this.state.kind === 'attached' && this.place?.agent.isLeaving === false;
+  }
+
+  /**
+   * Makes way for a program that comes with its agent's id. One that is away is not waited for any more: it was started anew, and knows nothing of this
+   * session. Resolves when the id is free, or at once where the program is there.
+   */
+  async makeWay(): Promise<void> {
+    if (this.state.kind === 'detached') this.end();
+    if (this.state.kind === 'ended') await this.place?.left;
   }
 
   /** Whether its program is there, and has not got yet what it waits for. */

@@ -30,6 +30,8 @@ export class Sessions {
   private readonly sessions = new Set<Session>();
   /** Those that can come back, by the part of their token that is no secret. */
   private readonly byName = new Map<string, Session>();
+  /** Those that are agents, by id, until that is free again. */
+  private readonly byAgent = new Map<string, Session>();
   private names = 0;
   private isDraining = false;
   private disarm: (() => void) | undefined;
@@ -62,13 +64,15 @@ export class Sessions {
     const session = new Session({ id, token }, order, deps, stream, () => {
       this.sessions.delete(session);
       this.byName.delete(name);
+      if (this.byAgent.get(id) === session) void session.makeWay().then(() => this.freed(session));
       if (this.sessions.size === 0) this.rest();
     });
     this.sessions.add(session);
     if (token !== '') this.byName.set(name, session);
     stream.listener = session.listener(stream);
     this.watch();
-    await session.open();
+    await session.open(session.isAgent ? this.vacate(id) : undefined);
+    if (session.isAgent && this.sessions.has(session)) this.byAgent.set(id, session);
   }
 
   /** Tells all programs to go elsewhere, and takes no new ones. */
@@ -99,6 +103,17 @@ export class Sessions {
     if (credit > MAX_CREDIT) throw refusals.wrongCredit(`is more than ${MAX_CREDIT}`);
     session.resume(stream, Number(received), credit || DEFAULT_CREDIT);
     stream.listener = session.listener(stream);
+  }
+
+  /** A program that is away gives way to one that says hello anew, as after a crash. @throws ALREADY_EXISTS: the one that has the id is there. */
+  private async vacate(agentId: string): Promise<void> {
+    const before = this.byAgent.get(agentId);
+    if (before?.stays) throw refusals.isAttached(agentId, this.deps.nodeId);
+    await before?.makeWay();
+  }
+
+  private freed(session: Session): void {
+    if (this.byAgent.get(session.id) === session) this.byAgent.delete(session.id);
   }
 
   private watch(): void {

@@ -3,8 +3,9 @@ import type { AgentManifest, ManifestInput } from '../agent/manifest.js';
 import type { Clock } from '../core/clock.js';
 import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
 import type { InstanceId } from '../core/ids.js';
-import { AGENT_SERVICE, type Instance } from '../core/instance.js';
+import { AGENT_SERVICE, type Instance, NODE_SERVICE, stays } from '../core/instance.js';
 import type { Membership } from '../discovery/membership.js';
+import type { ClusterView } from '../discovery/view.js';
 import type { Activation, ActivationStatus, StopReport } from '../runtime/activation.js';
 import type { AgentHost } from '../runtime/host.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -13,6 +14,7 @@ import type { ManifestStore } from './manifest-store.js';
 export interface NodeDeps {
   readonly host: AgentHost;
   readonly membership: Membership;
+  readonly view: ClusterView;
   readonly manifests: ManifestStore;
   /** Tells attached programs to go elsewhere, once their agents are not registered here any more. */
   readonly onDrain?: () => void;
@@ -21,6 +23,8 @@ export interface NodeDeps {
 }
 
 const MAX_UNRESTORED = 1000;
+/** To a program whose agent another node has. */
+const GO_TO_PROGRAM = '; where it is a program that was lost, one that attaches at a gateway, or at that node, takes its place';
 
 /** Hosts agents and keeps the registry and its own disk in step with who is alive here. */
 export class AgentNode {
@@ -71,7 +75,7 @@ export class AgentNode {
     manifest: AgentManifest,
     refusal: () => TroupeError | undefined,
   ): Promise<(graceMs: number) => Promise<void>> {
-    const activation = await this.register(() => this.deps.host.attach(definition, manifest, refusal));
+    const activation = await this.register(() => this.deps.host.attach(definition, manifest, refusal), GO_TO_PROGRAM);
     this.deps.logger.info('agent attached', { agent: manifest.id });
     let deregistered: Promise<void> | undefined;
     return (graceMs) => {
@@ -146,11 +150,11 @@ export class AgentNode {
   }
 
   private activate(manifest: ManifestInput): Promise<Activation> {
-    return this.register(() => this.deps.host.activate(manifest));
+    return this.register(() => this.deps.host.activate(manifest), '');
   }
 
-  /** Activates an agent and puts it under the node's lease. All or nothing. */
-  private async register(start: () => Promise<Activation>): Promise<Activation> {
+  /** Activates an agent and puts it under the node's lease. All or nothing. `advice`: what else helps where another node has its id. */
+  private async register(start: () => Promise<Activation>, advice: string): Promise<Activation> {
     const { host, membership } = this.deps;
     if (membership.isFenced) {
       throw new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this node holds no lease now: the registry is not reached; try again', {
@@ -171,21 +175,24 @@ export class AgentNode {
       }
       await activation.stop(0);
       host.forget(activation);
-      if (isTroupeError(error, 'ALREADY_REGISTERED')) {
-        const where = error.metadata.node_id || 'another node';
-        throw new TroupeError(
-          'ALREADY_EXISTS',
-          'AGENT_EXISTS',
-          `agent "${manifest.id}" exists on node "${where}"; choose another id, or undeploy it first`,
-          {
-            metadata: { agent_id: manifest.id, node_id: where },
-            retryAfterMs: error.retryAfterMs,
-          },
-        );
-      }
-      throw error;
+      throw isTroupeError(error, 'ALREADY_REGISTERED') ? this.existsElsewhere(manifest.id, error, advice) : error;
     }
     return activation;
+  }
+
+  /** Whoever has the id keeps it, unless its node ends or is lost: then it is free when the lease of that has ended. */
+  private existsElsewhere(agentId: string, { metadata, retryAfterMs }: TroupeError, advice: string): TroupeError {
+    const nodeId = metadata.node_id ?? '';
+    const node = this.deps.view.catalog.get({ service: NODE_SERVICE, id: nodeId })?.instance;
+    const isKept = nodeId === '' || (node !== undefined && stays(node));
+    const where = nodeId === '' ? 'elsewhere' : `on node "${nodeId}"`;
+    const what = isKept
+      ? `choose another id, or undeploy it first${advice}`
+      : 'that node ends or does not answer: the id is free when its lease has ended';
+    return new TroupeError('ALREADY_EXISTS', 'AGENT_EXISTS', `agent "${agentId}" exists ${where}; ${what}`, {
+      metadata: { agent_id: agentId, node_id: nodeId },
+      retryAfterMs: isKept ? undefined : retryAfterMs,
+    });
   }
 
   private agentInstance(manifest: AgentManifest): Instance {

@@ -106,7 +106,7 @@ export class AgentHost {
     refusal?: () => TroupeError | undefined,
   ): Promise<Activation> {
     this.checkDraining();
-    if (this.activations.has(manifest.id)) throw alreadyExists(manifest.id, `on node "${this.deps.nodeId}"`);
+    if (this.activations.has(manifest.id)) throw alreadyExists(manifest.id, this.deps.nodeId);
     const activation = new Activation(definition, manifest, { ...this.deps, refusal });
     this.activations.set(manifest.id, activation);
     try {
@@ -175,12 +175,12 @@ export class AgentHost {
   }
 }
 
-export function alreadyExists(agentId: string, where: string): TroupeError {
+function alreadyExists(agentId: string, nodeId: string): TroupeError {
   return new TroupeError(
     'ALREADY_EXISTS',
     'AGENT_EXISTS',
-    `agent "${agentId}" exists ${where}; choose another id, or undeploy it first`,
-    { metadata: { agent_id: agentId } },
+    `agent "${agentId}" exists on node "${nodeId}"; choose another id, or undeploy it first`,
+    { metadata: { agent_id: agentId, node_id: nodeId } },
   );
 }
 

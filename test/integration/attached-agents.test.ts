@@ -146,7 +146,12 @@ describe.each(['node', 'gateway'] as const)('attached to a %s,', (where) => {
     it('is kept out where its id is taken, and the one that has it goes on', async () => {
       const { program, id, capability } = await attached();
       const second = new TestProgram(role().address);
-      await expect(second.hello({ agentId: id })).rejects.toMatchObject({ code: 'ALREADY_EXISTS', reason: 'AGENT_EXISTS' });
+      await expect(second.hello({ agentId: id })).rejects.toMatchObject({
+        code: 'ALREADY_EXISTS',
+        reason: 'AGENT_EXISTS',
+        message: expect.stringContaining('its stream is there'),
+        retryAfterMs: undefined,
+      });
       const result = troupe.run(capability);
       const { correlationId } = await program.envelope(KIND.task);
       answer(program, correlationId, 'still here');

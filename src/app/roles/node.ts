@@ -68,7 +68,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     health.set(false);
     member.programs?.drain();
   };
-  const node = new AgentNode({ host, membership, manifests: store, clock, logger, onDrain });
+  const node = new AgentNode({ host, membership, view, manifests: store, clock, logger, onDrain });
   const processLoad = operations.load;
   const executions = metrics === undefined && tracing === undefined ? undefined : new Executions({ metrics, tracing, clock });
   const tasks = new LocalNodeTasks({ nodeId, host, membership, clock, processLoad, executions });

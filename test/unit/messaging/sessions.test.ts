@@ -54,6 +54,7 @@ class FakeStream implements ListenedStream {
 /** Agents that are attached and never get anything. */
 class FakeAgents implements AgentPort {
   mayAttach: Promise<void> = Promise.resolve();
+  mayDetach: Promise<void> = Promise.resolve();
   readonly attached = new Map<
     string,
     { readonly definition: AnyAgentDefinition; readonly refusal: () => TroupeError | undefined }
@@ -61,9 +62,11 @@ class FakeAgents implements AgentPort {
 
   async attach(definition: AnyAgentDefinition, { id }: { readonly id: string }, refusal: () => TroupeError | undefined) {
     await this.mayAttach;
+    if (this.attached.has(id)) throw new TroupeError('ALREADY_EXISTS', 'AGENT_EXISTS', `agent "${id}" has not gone yet`);
     const agent = { definition, refusal };
     this.attached.set(id, agent);
     return async () => {
+      await this.mayDetach;
       if (this.attached.get(id) === agent) this.attached.delete(id);
     };
   }
@@ -193,6 +196,104 @@ describe('Sessions', () => {
     await clock.advance(10_000);
     expect(sessions.size).toBe(0);
     expect(agents.attached.size).toBe(0);
+  });
+
+  it('let a program that was started anew take its own place, which is not waited for any more', async () => {
+    const { clock, attach, sessions, agents } = world();
+    const { stream, welcome } = await attach({ agentId: 'a', capabilities: ['x'], grace: { seconds: 300n } });
+    stream.listener.lost();
+    const { stream: second } = await attach({ agentId: 'a', capabilities: ['x'], grace: { seconds: 300n } });
+    expect(agents.attached.get('a')?.refusal()).toBe(undefined);
+    expect(sessions.size).toBe(1);
+    await expect(attach({ resumeToken: welcome.resumeToken })).rejects.toMatchObject({ reason: 'UNKNOWN_SESSION' });
+    second.listener.lost();
+    await attach({ agentId: 'a' });
+    expect({ agents: agents.attached.size, sessions: sessions.size }).toEqual({ agents: 1, sessions: 1 });
+    sessions.close();
+    await flushed();
+    expect({ agents: agents.attached.size, timers: clock.pending }).toEqual({ agents: 0, timers: 0 });
+    expect(Reflect.get(sessions, 'byAgent')).toEqual(new Map());
+  });
+
+  it('keep the id of a program that is there, and do not say when it would be free', async () => {
+    const { attach, sessions } = world();
+    const { stream } = await attach({ agentId: 'a' });
+    const refused = {
+      code: 'ALREADY_EXISTS',
+      reason: 'AGENT_EXISTS',
+      message: expect.stringContaining('its stream is there'),
+      metadata: { agent_id: 'a', node_id: 'node-1' },
+      retryAfterMs: undefined,
+    };
+    await expect(attach({ agentId: 'a' })).rejects.toMatchObject(refused);
+    expect(stream.outcome).toBe('open');
+    expect(sessions.size).toBe(1);
+    await expect(attach({ agentId: 'a' })).rejects.toMatchObject(refused);
+  });
+
+  it('let a program wait until its id is free, one of those that come for it', async () => {
+    const { attach, agents, sessions } = world();
+    const { stream } = await attach({ agentId: 'a' });
+    let go: () => void = () => undefined;
+    agents.mayDetach = new Promise((resolve) => {
+      go = resolve;
+    });
+    stream.listener.lost();
+    const coming = [1, 2, 3].map(() => attach({ agentId: 'a' }).catch(({ reason }: TroupeError) => reason));
+    await flushed();
+    expect(agents.attached.size).toBe(1);
+    go();
+    expect(await Promise.all(coming)).toEqual([expect.anything(), 'AGENT_EXISTS', 'AGENT_EXISTS']);
+    expect({ agents: agents.attached.size, sessions: sessions.size }).toEqual({ agents: 1, sessions: 1 });
+  });
+
+  it('leave nothing of a program that went while it waited for its id', async () => {
+    const { attach, agents, sessions } = world();
+    const { stream } = await attach({ agentId: 'a' });
+    let go: () => void = () => undefined;
+    agents.mayDetach = new Promise((resolve) => {
+      go = resolve;
+    });
+    stream.listener.lost();
+    const waiting = new FakeStream();
+    const opened = sessions.open(Hello.fromPartial({ agentId: 'a' }), waiting);
+    waiting.listener.lost();
+    go();
+    await opened;
+    await flushed();
+    expect({ agents: agents.attached.size, sessions: sessions.size }).toEqual({ agents: 0, sessions: 0 });
+    await attach({ agentId: 'a' });
+    expect({ agents: agents.attached.size, sessions: sessions.size }).toEqual({ agents: 1, sessions: 1 });
+  });
+
+  it('keep the place of a program that drained for the one that can take it, also when its stream breaks then', async () => {
+    const { attach, agents, sessions } = world();
+    const { stream } = await attach({ agentId: 'a', grace: { seconds: 300n } });
+    let go: () => void = () => undefined;
+    agents.mayDetach = new Promise((resolve) => {
+      go = resolve;
+    });
+    stream.say({ $case: 'drain', value: {} });
+    // It still works, so its node refuses its id.
+    await expect(attach({ agentId: 'a' })).rejects.toMatchObject({ message: 'agent "a" has not gone yet' });
+    stream.listener.lost();
+    const again = attach({ agentId: 'a' });
+    go();
+    await again;
+    expect({ agents: agents.attached.size, sessions: sessions.size }).toEqual({ agents: 1, sessions: 1 });
+  });
+
+  it('take in a program whose life before has ended its side and still waits for answers', async () => {
+    const { attach, tasks, agents } = world();
+    const { stream } = await attach({ agentId: 'a' });
+    stream.batch([task(1n)]);
+    stream.listener.ended();
+    await attach({ agentId: 'a' });
+    tasks[0]?.finish();
+    await flushed();
+    expect(stream.outcome).toBe('ended');
+    expect(agents.attached.size).toBe(1);
+    await expect(attach({ agentId: 'a' })).rejects.toMatchObject({ reason: 'AGENT_EXISTS' });
   });
 
   it('hear nothing more from a stream that was taken over', async () => {

@@ -1,6 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { defineAgent } from '../../../src/agent/define-agent.js';
+import { isTroupeError, type TroupeError } from '../../../src/core/errors.js';
+import type { Instance } from '../../../src/core/instance.js';
 import { Membership } from '../../../src/discovery/membership.js';
+import { ClusterView } from '../../../src/discovery/view.js';
 import { ManifestStore } from '../../../src/node/manifest-store.js';
 import { AgentNode } from '../../../src/node/node.js';
 import { AgentHost } from '../../../src/runtime/host.js';
@@ -43,13 +46,14 @@ async function nodeWith() {
   });
   await registry.rig.mirror.firstRead;
   await membership.joined;
-  const node = new AgentNode({ host, membership, manifests: new ManifestStore(undefined, logger), clock, logger });
+  const view = new ClusterView(clock);
+  const node = new AgentNode({ host, membership, view, manifests: new ManifestStore(undefined, logger), clock, logger });
   const deploy = () =>
     node.deploy({ id: 'a', kind: 'k' }).then(
       () => 'deployed',
       (error: { reason: string }) => error.reason,
     );
-  return { registry, clock, node, host, deploy, stopped };
+  return { registry, clock, node, host, view, definition, deploy, stopped };
 }
 
 describe('AgentNode', () => {
@@ -100,4 +104,33 @@ describe('AgentNode', () => {
     expect(host.size).toBe(0);
     expect(stopped).toEqual(['a']);
   });
+
+  const failing = { failing: true, reason: 'no answer', sinceMs: 0, registryId: 'registry-1' };
+
+  it.each<[string, Instance | undefined, string, boolean]>([
+    ['stays', nodeOf('node-2'), 'choose another id, or undeploy it first', false],
+    ['drains', nodeOf('node-2', { status: 'stopping' }), 'that node ends or does not answer', true],
+    ['is not reached', nodeOf('node-2', { probe: failing }), 'that node ends or does not answer', true],
+    ['has left', undefined, 'that node ends or does not answer', true],
+  ])(
+    'says where its id is, and when it will be free only where that is so: the other node %s',
+    async (_, other, text, passes) => {
+      const { registry, clock, node, host, view, definition } = await nodeWith();
+      await registry.rig.register({ id: 'a', nodeId: 'node-2' });
+      if (other !== undefined) view.reset([other], 1n);
+      const deployed = node.deploy({ id: 'a', kind: 'k' }).catch((error: TroupeError) => error);
+      await clock.advance(200);
+      const attached = node
+        .attach(definition, host.complete({ id: 'a', kind: 'k' }), () => undefined)
+        .catch((error: TroupeError) => error);
+      await clock.advance(200);
+      for (const error of [await deployed, await attached]) {
+        if (!isTroupeError(error)) throw new Error('it was taken in');
+        expect(error).toMatchObject({ code: 'ALREADY_EXISTS', reason: 'AGENT_EXISTS', metadata: { node_id: 'node-2' } });
+        expect(error.message).toContain(`agent "a" exists on node "node-2"; ${text}`);
+        expect((error.retryAfterMs ?? 0) > 5_000).toBe(passes);
+        expect(error.message.includes('one that attaches at a gateway')).toBe(error === (await attached) && !passes);
+      }
+    },
+  );
 });

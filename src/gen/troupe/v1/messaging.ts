@@ -73,7 +73,10 @@ export interface ConnectResponse {
 
 /** Who a program is. */
 export interface Hello {
-  /** The agent that it is, matching `^[a-z0-9][a-z0-9._-]{0,62}$` and unique in the cluster; empty: a client. */
+  /**
+   * The agent that it is, matching `^[a-z0-9][a-z0-9._-]{0,62}$` and unique in the cluster; empty: a client. At a gateway, and at its node, it takes the
+   * place of an agent whose stream broke, without waiting for that one's grace time.
+   */
   agentId: string;
   /** What the agent offers, at most 64. Without any it gets messages only. */
   capabilities: string[];
@@ -4105,8 +4108,8 @@ export const MessagingDefinition = {
      * Attaches a program, in any language, by one stream: with an agent id it is an agent of the cluster for as long as the stream lives, and gets
      * tasks and messages; without one it is a client, and may send, ask, broadcast, subscribe and run tasks. The first frame is `hello`, answered by
      * `welcome`. Errors: FAILED_PRECONDITION (a frame before hello, a second hello; the node drains), INVALID_ARGUMENT (a field is wrong; a forged `from`; a
-     * correlation id that was never given; a wrong credit or topic), ALREADY_EXISTS (the agent id is taken), NOT_FOUND with reason UNKNOWN_SESSION (its grace
-     * time has passed: say hello without the token), RESOURCE_EXHAUSTED (more was sent than there was credit for; the program does not read).
+     * correlation id that was never given; a wrong credit or topic), ALREADY_EXISTS (the agent id is taken; RetryInfo where the node that has it
+     * ends or is lost), NOT_FOUND with reason UNKNOWN_SESSION (its grace time has passed: say hello without the token), RESOURCE_EXHAUSTED (more was sent than there was credit for; the program does not read).
      */
     connect: {
       name: "Connect",
