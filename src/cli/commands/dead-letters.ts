@@ -8,6 +8,7 @@ import { paintFor } from '../colours.js';
 import { formatAge } from '../format-age.js';
 import type { CliIo } from '../io.js';
 import { count, id } from '../option-values.js';
+import { jsonLine } from '../printable.js';
 import { type Column, formatTable } from '../table.js';
 import { readablePayload } from '../write-payload.js';
 
@@ -43,7 +44,7 @@ Each process keeps its last 1,000, of 8 MiB together, for as long as it lives; -
       const letters = lists.flatMap((list) => list.letters).sort((a, b) => b.time.getTime() - a.time.getTime());
       const shown = letters.slice(0, limit);
       if (output === 'json') {
-        io.stdout(`${JSON.stringify(shown.map(toJson))}\n`);
+        io.stdout(jsonLine(shown.map(toJson)));
         return;
       }
       if (shown.length === 0) io.stderr('No dead letters.\n');

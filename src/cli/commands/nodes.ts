@@ -8,6 +8,7 @@ import { type Colour, paintFor } from '../colours.js';
 import { formatAge } from '../format-age.js';
 import { endpointOf, statusColour, statusName } from '../instance-view.js';
 import type { CliIo } from '../io.js';
+import { jsonLine } from '../printable.js';
 import { type Column, formatTable } from '../table.js';
 
 interface NodeRow {
@@ -30,7 +31,7 @@ export function nodesCommand(program: Command, io: CliIo): void {
         const statuses = await askNodes(io, command, ids, (asked, id) => asked.status(id));
         return nodes.map((node): NodeRow => ({ node, agents: counts.get(node.id) ?? 0, status: statuses.get(node.id) }));
       });
-      if (output === 'json') io.stdout(`${JSON.stringify(rows.map(toJson))}\n`);
+      if (output === 'json') io.stdout(jsonLine(rows.map(toJson)));
       else if (rows.length === 0) io.stderr('No nodes.\n');
       else io.stdout(formatTable(columns((io.clock ?? systemClock).now()), rows, paintFor(io, 'stdout')));
     });
