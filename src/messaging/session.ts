@@ -46,6 +46,8 @@ type SessionState =
 const MAX_WAITING = 1_000;
 /** Probes at which that is so before the session ends: about 30 s. */
 const MAX_STALLS = 6;
+/** Of the ping behind `drain`: its pong says that what comes from now on was sent by one who knows. No probe has it. */
+const DRAIN_PING = 2n ** 53n;
 /** How long a program that leaves may take to answer what it has. */
 const LEAVE_MS = 300_000;
 
@@ -59,6 +61,8 @@ export class Session implements ProgramPort, Recipient {
   private isOpen = false;
   /** Probes in a row at which it waited for nothing but the program's word of what it has received. */
   private stalls = 0;
+  /** The program knows that this process will end. */
+  private knowsOfDrain = false;
   /** The program has ended its side. */
   private isFinishing = false;
   private readonly outbox: Outbox;
@@ -104,6 +108,12 @@ export class Session implements ProgramPort, Recipient {
   /** The address of its present stream; '' where it has none. */
   get peer(): string {
     return this.state.kind === 'attached' ? this.state.line.stream.peer : '';
+  }
+
+  /** What it has to answer may need more from others; all else it can ask elsewhere once it knows. */
+  get refusal(): TroupeError | undefined {
+    const isAtWork = this.place !== undefined && this.place.agent.size > 0;
+    return this.knowsOfDrain && !isAtWork ? refusals.goElsewhere() : undefined;
   }
 
   /** Registers it, and welcomes it. @throws what keeps it out; it has ended then. */
@@ -160,7 +170,10 @@ export class Session implements ProgramPort, Recipient {
 
   /** Tells the program that this process will end. */
   drain(): void {
-    if (this.state.kind === 'attached' && this.isOpen) this.state.line.say({ $case: 'drain', value: {} });
+    if (this.state.kind !== 'attached' || !this.isOpen) return;
+    const { line } = this.state;
+    line.say({ $case: 'drain', value: {} });
+    line.say({ $case: 'ping', value: { id: DRAIN_PING } });
   }
 
   /** Asks a silent program for a sign of life, and gives up the stream of one that gives none. */
@@ -271,6 +284,7 @@ export class Session implements ProgramPort, Recipient {
         line.say({ $case: 'pong', value: { id: frame.value.id } });
         break;
       case 'pong':
+        if (frame.value.id === DRAIN_PING) this.knowsOfDrain = true;
         break;
       case 'drain':
         this.leave(LEAVE_MS);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { AttachOptions } from '../../src/client/attach-options.js';
 import type { TroupeClient } from '../../src/client/client.js';
@@ -153,6 +154,40 @@ describe('an agent that is attached by the SDK', () => {
     await eventually(async () =>
       expect((await caller.run('moving', 'y', { agentId: agent?.id ?? '' })).nodeId).toBe(agent?.nodeId),
     );
+  });
+
+  it('fails none of its own requests when its node is told to end', async () => {
+    const own = await startRegistry();
+    const [door, ...nodes] = await Promise.all([
+      startGateway(own.address),
+      ...['first', 'second', 'third'].map((id) => startNode(id, own.address)),
+    ]);
+    const through = client(door.address);
+    await eventually(async () => expect((await through.nodes()).filter(({ status }) => status === 2)).toHaveLength(3));
+    const asker = await through.attachAgent({ id: 'asker', receive: () => undefined });
+    const answerer = await eventually(async () => {
+      const agent = await through.attachAgent({
+        id: 'answerer',
+        replica: true,
+        concurrency: 100,
+        receive: async (message) => {
+          await delay(message.json<number>());
+          return 'answered';
+        },
+      });
+      expect(agent.nodeId).not.toBe(asker.nodeId);
+      return agent;
+    });
+    const home = nodes.find(({ id }) => id === asker.nodeId);
+    const load = new Load(8, () => asker.request(answerer.id, 20));
+    const long = Array.from({ length: 20 }, () => asker.request(answerer.id, 2_000));
+    await eventually(() => expect(load.succeeded).toBeGreaterThan(50));
+    expect(await home?.process.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect((await Promise.all(long)).map((answer) => answer.text())).toEqual(new Array(20).fill('answered'));
+    await eventually(() => expect(asker.nodeId).not.toBe(home?.id));
+    const before = load.succeeded;
+    await eventually(() => expect(load.succeeded).toBeGreaterThan(before + 50));
+    expect((await load.stop()).failures).toEqual({});
   });
 
   it('leaves in order: it finishes what it has', async () => {
