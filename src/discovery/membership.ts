@@ -267,7 +267,7 @@ export class Membership {
     try {
       return await send(client);
     } catch (error) {
-      if (!isTroupeError(error) || error.code !== 'UNAVAILABLE') throw error;
+      if (!isUnanswered(error)) throw error;
       this.deps.registry.turnFrom(client);
       if (error.reason !== error.code) throw error;
       throw new TroupeError('UNAVAILABLE', 'REGISTRY_UNAVAILABLE', 'the registry is not reached now; try again', {
@@ -373,6 +373,6 @@ function isNews(failures: number, everJoined: boolean): boolean {
   return failures === (everJoined ? 1 : 5);
 }
 
-function isUnanswered(error: unknown): boolean {
+function isUnanswered(error: unknown): error is TroupeError {
   return isTroupeError(error) && (error.code === 'UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED');
 }

@@ -20,7 +20,7 @@ import type { Messages } from './messages.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
 import type { BroadcastResult, OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
 import { PendingMessages } from './pending-messages.js';
-import { asRefusal, HELD_BYTES, hasRare, isCareful, isGone, tooMany, unknownAgent, unknownOutcome } from './routing-facts.js';
+import { asRefusal, HELD_BYTES, hasRare, isCareful, isGone, notJoined, tooMany, unknownAgent, unknownOutcome } from './routing-facts.js';
 import type { Subscriptions } from './subscriptions.js';
 
 export interface MessageRouterDeps {
@@ -92,7 +92,7 @@ export class MessageRouter implements Messages, OutboundOwner {
   }
 
   broadcast(message: OutgoingMessage): Promise<BroadcastResult> {
-    return this.broadcasts.send(message);
+    return this.deps.directory.knowsCluster ? this.broadcasts.send(message) : Promise.reject(notJoined());
   }
 
   subscribe(pattern: string, recipient: Recipient): Promise<Subscription> {
@@ -276,7 +276,7 @@ export class MessageRouter implements Messages, OutboundOwner {
     const ms = this.deps.directory.awayForMs(message.to);
     const giveUp = () => {
       this.pending.take(id);
-      this.fail(outbound, unknownAgent(message.to));
+      this.fail(outbound, this.deps.directory.knowsCluster ? unknownAgent(message.to) : notJoined());
     };
     if (ms === 0) {
       giveUp();

@@ -8,6 +8,7 @@ import { addClusterOptions, type ClusterOptions, examples, withClient } from '..
 import { type Colour, paintFor } from '../colours.js';
 import { formatAge } from '../format-age.js';
 import type { CliIo } from '../io.js';
+import { listWithNodes } from '../list-instances.js';
 import { id } from '../option-values.js';
 import { jsonLine, printable } from '../printable.js';
 import { type Column, formatTable } from '../table.js';
@@ -41,7 +42,7 @@ export function agentsCommand(program: Command, io: CliIo): void {
 }
 
 async function listAgents(io: CliIo, command: Command, client: TroupeClient, only: string | undefined): Promise<AgentRow[]> {
-  const [nodes, instances] = await Promise.all([client.nodes(), client.instances({ service: 'agent' })]);
+  const [nodes, instances] = await listWithNodes(io, client, 'agent');
   const nodeIds = only === undefined ? nodes.map(({ id: nodeId }) => nodeId) : [only];
   let unknown: unknown;
   const told = await askNodes(io, command, nodeIds, async (asked, nodeId) => {

@@ -7,6 +7,7 @@ import { addClusterOptions, type ClusterOptions, examples, withClient } from '..
 import { paintFor } from '../colours.js';
 import { formatAge } from '../format-age.js';
 import type { CliIo } from '../io.js';
+import { listWithNodes } from '../list-instances.js';
 import { count, id } from '../option-values.js';
 import { jsonLine } from '../printable.js';
 import { type Column, formatTable } from '../table.js';
@@ -56,8 +57,8 @@ Each process keeps its last 1,000, of 8 MiB together, for as long as it lives; -
 
 async function ofAll(io: CliIo, command: Command, limit: number): Promise<readonly DeadLetterList[]> {
   const processes = await withClient(io, command, async (client: TroupeClient) => {
-    const [nodes, gateways] = await Promise.all([client.nodes(), client.instances({ service: 'gateway' })]);
-    return [...nodes, ...gateways].map((each) => each.id);
+    const lists = await listWithNodes(io, client, 'gateway');
+    return lists.flat().map((each) => each.id);
   });
   return [...(await askNodes(io, command, processes, (client, nodeId) => client.deadLetters(nodeId, limit))).values()];
 }
