@@ -2,9 +2,10 @@ import { assertNever } from '../core/assert-never.js';
 import type { Clock } from '../core/clock.js';
 import { invalidArgument, TroupeError } from '../core/errors.js';
 import type { RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
+import type { SubscriptionChange } from '../gen/troupe/v1/messaging.js';
 import { WINDOW } from '../link/inbox.js';
 import { MAX_KEPT_BYTES, Outbox } from '../link/outbox.js';
-import { envelopeBytes, type NodeFrame, type ProgramFrame, readFrame } from '../link/session-frames.js';
+import { envelopeBytes, type ProgramFrame, readFrame } from '../link/session-frames.js';
 import type { ByteStream, ByteStreamListener } from '../rpc/byte-stream.js';
 import { durationFromMs } from '../rpc/codec/time.js';
 import type { Delivery, Recipient } from '../runtime/delivery.js';
@@ -165,7 +166,7 @@ export class Session implements ProgramPort, Recipient {
     this.state = { kind: 'attached', line };
     this.place?.agent.back();
     this.welcome(line);
-    if (this.subscriptions.hasChanged) this.tellSubscriptions();
+    if (this.subscriptions.hasChanged) this.tellSubscriptions(0n);
   }
 
   /** Tells the program that this process will end. */
@@ -291,24 +292,29 @@ export class Session implements ProgramPort, Recipient {
         break;
       case 'subscriptions':
         this.subscriptions.hasChanged = true;
-        this.subscriptions.change(frame.value.subscribe, frame.value.unsubscribe).then(
-          () => this.tellSubscriptions(),
-          (error: TroupeError) => {
-            // The registry may be away: the program sees what it is subscribed to.
-            if (error.code === 'INVALID_ARGUMENT') this.end(error);
-            else this.tellSubscriptions();
-          },
-        );
+        this.change(frame.value);
         break;
       default:
         assertNever(frame);
     }
   }
 
-  private tellSubscriptions(): void {
+  /** @throws INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+  private change({ subscribe, unsubscribe, id }: SubscriptionChange): void {
+    this.subscriptions.change(subscribe, unsubscribe).then(
+      () => this.tellSubscriptions(id),
+      (error: TroupeError) => {
+        // The registry may be away: the program sees what it is subscribed to.
+        if (error.code === 'INVALID_ARGUMENT') this.end(error);
+        else this.tellSubscriptions(id);
+      },
+    );
+  }
+
+  /** In answer to change `id`; 0: by itself. */
+  private tellSubscriptions(id: bigint): void {
     if (this.state.kind !== 'attached') return;
-    const frame: NodeFrame = { $case: 'subscriptions', value: { topics: this.subscriptions.topics } };
-    this.state.line.say(frame);
+    this.state.line.say({ $case: 'subscriptions', value: { topics: this.subscriptions.topics, id } });
   }
 
   /** The program has ended its side: it gets what it waits for, and nothing new. */

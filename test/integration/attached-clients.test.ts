@@ -253,7 +253,7 @@ const MISDEEDS: readonly Misdeed[] = [
     'a subscription to no topic',
     'INVALID_ARGUMENT',
     'INVALID_FIELD',
-    (program) => program.send({ $case: 'subscriptions', value: { subscribe: ['a.>.b'], unsubscribe: [] } }),
+    (program) => program.send({ $case: 'subscriptions', value: { subscribe: ['a.>.b'], unsubscribe: [], id: 5n } }),
   ],
 ];
 

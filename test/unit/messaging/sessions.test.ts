@@ -185,9 +185,9 @@ describe('Sessions', () => {
   it('say what a program is subscribed to where a change could not be made, and go on', async () => {
     const { attach } = world();
     const { stream } = await attach({ topics: ['here'] });
-    stream.say({ $case: 'subscriptions', value: { subscribe: ['away', 'there'], unsubscribe: [] } });
+    stream.say({ $case: 'subscriptions', value: { subscribe: ['away', 'there'], unsubscribe: [], id: 5n } });
     await flushed();
-    expect(stream.of('subscriptions')).toEqual([{ topics: ['here', 'there'] }]);
+    expect(stream.of('subscriptions')).toEqual([{ topics: ['here', 'there'], id: 5n }]);
     expect(stream.outcome).toBe('open');
   });
 
