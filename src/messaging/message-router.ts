@@ -1,4 +1,5 @@
 import type { Subscription } from '../agent/messages.js';
+import { HELD_OVERHEAD_BYTES } from '../core/bytes.js';
 import type { Clock } from '../core/clock.js';
 import { deadlineExceeded, TroupeError } from '../core/errors.js';
 import { type Random, randomInt } from '../core/random.js';
@@ -20,7 +21,7 @@ import type { Messages } from './messages.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
 import type { BroadcastResult, OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
 import { PendingMessages } from './pending-messages.js';
-import { asRefusal, HELD_BYTES, hasRare, isCareful, isGone, notJoined, tooMany, unknownAgent, unknownOutcome } from './routing-facts.js';
+import { asRefusal, hasRare, isCareful, isGone, notJoined, tooMany, unknownAgent, unknownOutcome } from './routing-facts.js';
 import type { Subscriptions } from './subscriptions.js';
 
 export interface MessageRouterDeps {
@@ -292,7 +293,7 @@ export class MessageRouter implements Messages, OutboundOwner {
     }
     outbound.message = { ...message, content };
     const held = {
-      bytes: HELD_BYTES + content.length,
+      bytes: HELD_OVERHEAD_BYTES + content.length,
       go: () => {
         if (!outbound.hasEnded) this.route(outbound);
       },

@@ -8,9 +8,6 @@ import type { OutgoingMessage } from './outgoing.js';
 
 /** What is decided in more than one place of the routing of messages. */
 
-/** What a message that is held takes beside its content. */
-export const HELD_BYTES = 256;
-
 /** Whether a message has what few have. */
 export function hasRare({ id, headers, waitForRoom, atLeastOnce, demand }: OutgoingMessage): boolean {
   return waitForRoom || atLeastOnce || demand > 0 || id !== '' || headers.size > 0;
