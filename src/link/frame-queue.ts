@@ -1,5 +1,6 @@
 import { Fifo } from '../core/fifo.js';
 import { EnvelopeWriter, type OutgoingEnvelope, type Target } from './envelope-writer.js';
+import { type FramePool, LARGE_BUFFER_BYTES } from './frame-pool.js';
 import { varintSize, writeVarint } from './varint.js';
 
 /** Of one frame of small envelopes: with more, both ends take turns instead of overlapping. */
@@ -10,10 +11,6 @@ const LARGE_FRAME_BYTES = 64 * 1024;
 const SMALL_ENVELOPE_BYTES = 1024;
 /** What is larger goes in parts, and others go between them. */
 const PART_BYTES = 64 * 1024;
-/** Buffers of these sizes are used again: for frames of small envelopes, and of larger ones. */
-const BUFFER_BYTES = 32 * 1024;
-const LARGE_BUFFER_BYTES = LARGE_FRAME_BYTES + PART_BYTES + 4 * 1024;
-const MAX_SPARE = 3;
 
 const ENVELOPE = 0x3a;
 const TASK = 0x42;
@@ -48,7 +45,8 @@ interface Large {
 export class FrameQueue implements Target {
   /** Written into the open frame. */
   length = 0;
-  private buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  /** The open frame; none is held where nothing is in it. */
+  private buffer: Buffer = NO_BUFFER;
   private count = 0;
   private number = 1;
   private handedOut = 0;
@@ -59,11 +57,14 @@ export class FrameQueue implements Target {
   private readonly pairs = new Map<string, number>();
   private lastLargeId = 0;
   private turn: 'small' | 'large' = 'small';
-  private readonly spare: Buffer[] = [];
-  private readonly largeSpare: Buffer[] = [];
+  /** The last frame was of larger envelopes: the next one begins with a large buffer. */
   private isLarge = false;
+  /** The buffer of the frame that was handed out last, until it has been written. */
+  private writing: Buffer | undefined;
   private readonly writer = new EnvelopeWriter();
   private readonly aside: Aside = new Aside();
+
+  constructor(private readonly pool: FramePool) {}
 
   get isEmpty(): boolean {
     return this.length === 0 && this.sealed.size === 0 && this.large.size === 0;
@@ -104,12 +105,10 @@ export class FrameQueue implements Target {
     return isLargeTurn ? this.nextPart(large) : (this.nextSmall() ?? (large && this.nextPart(large)));
   }
 
-  /** A frame has been written: its buffer may be used again. */
-  recycle(bytes: Buffer): void {
-    const { buffer } = bytes;
-    const spare = buffer.byteLength === BUFFER_BYTES ? this.spare : this.largeSpare;
-    const isOurs = buffer.byteLength === BUFFER_BYTES || buffer.byteLength === LARGE_BUFFER_BYTES;
-    if (isOurs && spare.length < MAX_SPARE) spare.push(Buffer.from(buffer));
+  /** The frame that was handed out last has been written: its buffer may be used again. */
+  written(): void {
+    if (this.writing !== undefined) this.pool.give(this.writing);
+    this.writing = undefined;
   }
 
   /** Whether what is in frame `number` has not been handed out, or not all of it. */
@@ -120,8 +119,9 @@ export class FrameQueue implements Target {
     return oldest !== undefined && number <= oldest.number;
   }
 
-  /** Parts that were written are lost: their frame begins anew. */
+  /** Parts that were written are lost: their frame begins anew. What was being written may still be read by whoever wrote it. */
   restart(): void {
+    this.writing = undefined;
     const oldest = this.large.at(0);
     if (oldest !== undefined) oldest.sent = 0;
   }
@@ -143,9 +143,9 @@ export class FrameQueue implements Target {
   room(bytes: number): Buffer {
     const { buffer, length } = this;
     if (length + bytes <= buffer.length) return buffer;
-    const isFitting = length + bytes <= LARGE_BUFFER_BYTES;
-    const larger = isFitting ? this.takeBuffer(true) : Buffer.allocUnsafeSlow(length + bytes);
-    buffer.copy(larger, 0, 0, length);
+    const larger = this.pool.take(this.isLarge ? Math.max(length + bytes, LARGE_BUFFER_BYTES) : length + bytes);
+    if (length > 0) buffer.copy(larger, 0, 0, length);
+    if (buffer !== NO_BUFFER) this.pool.give(buffer);
     this.buffer = larger;
     return larger;
   }
@@ -177,13 +177,7 @@ export class FrameQueue implements Target {
     this.length = 0;
     this.count = 0;
     this.isLarge = bytes.length > FRAME_BYTES * 2;
-    this.buffer = this.takeBuffer(this.isLarge);
-  }
-
-  private takeBuffer(isLarge: boolean): Buffer {
-    return isLarge
-      ? (this.largeSpare.pop() ?? Buffer.allocUnsafeSlow(LARGE_BUFFER_BYTES))
-      : (this.spare.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES));
+    this.buffer = NO_BUFFER;
   }
 
   private pushLarge(bytes: Buffer, pair: string): number {
@@ -208,6 +202,7 @@ export class FrameQueue implements Target {
     if (frame === undefined) return undefined;
     this.sealedBytes -= frame.bytes.length;
     this.handedOut = frame.number;
+    this.writing = frame.bytes;
     return frame;
   }
 
@@ -226,6 +221,8 @@ export class FrameQueue implements Target {
     return { bytes, number: frame.number };
   }
 }
+
+const NO_BUFFER = Buffer.alloc(0);
 
 /** A buffer for one message. */
 class Aside implements Target {

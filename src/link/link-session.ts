@@ -62,7 +62,7 @@ export class LinkSession implements FrameHandlers {
   private window = 0;
   private movedAtMs = 0;
   private received = 0;
-  private writing: Buffer | undefined;
+  private isWriting = false;
   private isScheduled = false;
   private cameInTurn = 0;
   private isBusy = false;
@@ -125,7 +125,7 @@ export class LinkSession implements FrameHandlers {
 
   /** Something is in the queue: it leaves at the end of this turn of the event loop. */
   flushSoon(): void {
-    if (this.isScheduled || this.writing !== undefined || this.isOver) return;
+    if (this.isScheduled || this.isWriting || this.isOver) return;
     this.isScheduled = true;
     if (this.window > 0) this.movedAtMs = this.clock.monotonicMs();
     process.nextTick(this.flush);
@@ -237,10 +237,10 @@ export class LinkSession implements FrameHandlers {
 
   private readonly flush = (): void => {
     this.isScheduled = false;
-    if (this.isOver || this.hasEnded || this.writing !== undefined) return;
+    if (this.isOver || this.hasEnded || this.isWriting) return;
     const bytes = this.next();
     if (bytes !== undefined) {
-      this.writing = bytes;
+      this.isWriting = true;
       this.traffic.sentBytes += bytes.length;
       this.stream.write(bytes, this.onWritten);
     } else if (this.isEnding && this.queue?.isEmpty !== false) {
@@ -256,10 +256,10 @@ export class LinkSession implements FrameHandlers {
   };
 
   private readonly onWritten = (): void => {
-    const bytes = this.writing;
-    this.writing = undefined;
+    this.isWriting = false;
     this.movedAtMs = this.clock.monotonicMs();
-    if (bytes !== undefined) this.queue?.recycle(bytes);
+    // The queue may be another session's already.
+    if (!this.isOver) this.queue?.written();
     if (this.cameInTurn < 2 || this.control.length > 0) this.flush();
   };
 

@@ -9,6 +9,7 @@ import type { LinkHello } from '../gen/troupe/internal/v1/link.js';
 import type { ChannelPool } from '../rpc/channels.js';
 import type { RpcServer } from '../rpc/server.js';
 import type { Logger } from '../telemetry/logger.js';
+import { FramePool } from './frame-pool.js';
 import { LinkSession, type LinkStream, type SessionHandlers } from './link-session.js';
 import { LinkTraffic } from './link-traffic.js';
 import { Peer, type PeerDeps, type PeerHandlers } from './peer.js';
@@ -57,6 +58,7 @@ export class Links {
       logger,
       handlers,
       traffic: this.traffic,
+      pool: new FramePool(),
       nextAttempt,
       dial: (id) => this.dial(id),
     };

@@ -6,6 +6,7 @@ import { backoffMs } from '../resilience/backoff.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { EnvelopeReader } from './envelope-reader.js';
 import type { OutgoingEnvelope } from './envelope-writer.js';
+import type { FramePool } from './frame-pool.js';
 import { FrameQueue } from './frame-queue.js';
 import { LinkSession, type LinkStream, type SessionHandlers, WINDOW_BYTES } from './link-session.js';
 import type { LinkTraffic } from './link-traffic.js';
@@ -32,6 +33,8 @@ export interface PeerDeps {
   readonly handlers: PeerHandlers;
   /** Counts what goes over all links. */
   readonly traffic: LinkTraffic;
+  /** Buffers of all links. */
+  readonly pool: FramePool;
   /** Numbers the links that this process opens, whatever peer to: from 1, upwards. */
   readonly nextAttempt: () => bigint;
   /** Opens a stream to a process; undefined where nobody knows where it is. */
@@ -65,7 +68,7 @@ const IDLE: PeerState = { kind: 'idle' };
  */
 export class Peer implements SessionHandlers {
   private state: PeerState = IDLE;
-  private readonly queue = new FrameQueue();
+  private readonly queue: FrameQueue;
   private failures = 0;
   /** The number of the last link that this end opened. */
   private attempts = 0n;
@@ -79,7 +82,9 @@ export class Peer implements SessionHandlers {
   constructor(
     readonly nodeId: string,
     private readonly deps: PeerDeps,
-  ) {}
+  ) {
+    this.queue = new FrameQueue(deps.pool);
+  }
 
   /** Whether a link is there. */
   get isUp(): boolean {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { EnvelopeKind } from '../../../src/gen/troupe/v1/envelope.js';
 import type { EnvelopeReader } from '../../../src/link/envelope-reader.js';
+import { FramePool } from '../../../src/link/frame-pool.js';
 import { FrameQueue } from '../../../src/link/frame-queue.js';
 import { type FrameHandlers, IncomingFrames } from '../../../src/link/incoming-frames.js';
 import { seededRandom, testSeed } from '../../support/seeded-random.js';
@@ -24,7 +25,7 @@ function out(from: string, to: string, text: string) {
 function readAll(queue: FrameQueue, incoming: IncomingFrames, texts: string[] = []): string[] {
   for (let frame = queue.next(); frame !== undefined; frame = queue.next()) {
     incoming.read(Buffer.from(frame.bytes));
-    queue.recycle(frame.bytes);
+    queue.written();
   }
   return texts;
 }
@@ -33,7 +34,7 @@ describe(`a queue of frames (seed ${testSeed})`, () => {
   it('keeps the order between each two that talk, whatever the sizes, while frames are taken', () => {
     const random = seededRandom(testSeed);
     for (let round = 0; round < 20; round++) {
-      const queue = new FrameQueue();
+      const queue = new FrameQueue(new FramePool());
       const got = new Map<string, number[]>();
       const incoming = readerOf(({ from, to, content }) => {
         const pair = `${from}>${to}`;
@@ -53,7 +54,7 @@ describe(`a queue of frames (seed ${testSeed})`, () => {
           const frame = queue.next();
           if (frame === undefined) break;
           incoming.read(Buffer.from(frame.bytes));
-          queue.recycle(frame.bytes);
+          queue.written();
         }
       }
       readAll(queue, incoming);
@@ -63,7 +64,7 @@ describe(`a queue of frames (seed ${testSeed})`, () => {
   });
 
   it('sends others between the parts of what is large', () => {
-    const queue = new FrameQueue();
+    const queue = new FrameQueue(new FramePool());
     const texts: string[] = [];
     const incoming = readerOf(({ from }) => texts.push(from));
     queue.envelope(out('large', 'r', 'x'.repeat(3_000_000)));
@@ -73,7 +74,7 @@ describe(`a queue of frames (seed ${testSeed})`, () => {
   });
 
   it('tells what has not left yet, or not wholly, and begins that anew after a restart', () => {
-    const queue = new FrameQueue();
+    const queue = new FrameQueue(new FramePool());
     const small = queue.envelope(out('a', 'b', 'x'));
     const large = queue.envelope(out('c', 'b', 'x'.repeat(200_000)));
     expect([queue.holds(small), queue.holds(large)]).toEqual([true, true]);
@@ -91,7 +92,7 @@ describe(`a queue of frames (seed ${testSeed})`, () => {
   });
 
   it('tells that of each of very many that wait behind a large one, and gives them in time', () => {
-    const queue = new FrameQueue();
+    const queue = new FrameQueue(new FramePool());
     queue.envelope(out('a', 'b', 'x'.repeat(70_000)));
     const numbers = Array.from({ length: 50_000 }, () => queue.envelope(out('a', 'b', 'x')));
     const startMs = performance.now();
@@ -104,7 +105,7 @@ describe(`a queue of frames (seed ${testSeed})`, () => {
 
   it('holds, of what was given a number, exactly what was not handed out, also after it was cleared', () => {
     const random = seededRandom(testSeed);
-    const queue = new FrameQueue();
+    const queue = new FrameQueue(new FramePool());
     const held = new Set<number>();
     for (let n = 0; n < 3_000; n++) {
       const chance = random.next();
@@ -121,7 +122,7 @@ describe(`a queue of frames (seed ${testSeed})`, () => {
   });
 
   it('holds nothing after it was cleared, and goes on', () => {
-    const queue = new FrameQueue();
+    const queue = new FrameQueue(new FramePool());
     const numbers = [queue.envelope(out('a', 'b', 'x')), queue.envelope(out('a', 'b', 'x'.repeat(100_000)))];
     queue.clear();
     expect(numbers.map((number) => queue.holds(number))).toEqual([false, false]);
@@ -139,7 +140,7 @@ describe(`a queue of frames (seed ${testSeed})`, () => {
 
 describe('frames that come', () => {
   it('are refused when they are garbage or cut off', () => {
-    const queue = new FrameQueue();
+    const queue = new FrameQueue(new FramePool());
     queue.envelope(out('a', 'b', 'hello'));
     const frame = Buffer.from(queue.next()?.bytes as Buffer);
     const incoming = () => readerOf(none);
@@ -168,5 +169,23 @@ describe('frames that come', () => {
     expect(() => {
       for (let n = 0; n < 20; n++) other.read(part(1, 1_000_000));
     }).toThrow(tooMany as never);
+  });
+
+  it('writes into buffers that have been written, of all queues, and into no other', () => {
+    const pool = new FramePool();
+    const [one, other] = [new FrameQueue(pool), new FrameQueue(pool)];
+    one.envelope(out('a', 'b', 'first'));
+    const first = one.next()?.bytes;
+    one.envelope(out('a', 'b', 'second'));
+    const second = one.next()?.bytes;
+    expect(second?.buffer).not.toBe(first?.buffer);
+    one.written();
+    other.envelope(out('a', 'b', 'third'));
+    expect(other.next()?.bytes.buffer).toBe(second?.buffer);
+    // The link broke: nobody knows who still reads it.
+    other.restart();
+    other.written();
+    one.envelope(out('a', 'b', 'fourth'));
+    expect(one.next()?.bytes.buffer).not.toBe(second?.buffer);
   });
 });

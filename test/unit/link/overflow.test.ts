@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { systemRandom } from '../../../src/core/random.js';
 import { OpenResponse } from '../../../src/gen/troupe/internal/v1/link.js';
 import { EnvelopeKind } from '../../../src/gen/troupe/v1/envelope.js';
+import { FramePool } from '../../../src/link/frame-pool.js';
 import type { LinkStream } from '../../../src/link/link-session.js';
 import { LinkTraffic } from '../../../src/link/link-traffic.js';
 import { Peer } from '../../../src/link/peer.js';
@@ -38,6 +39,7 @@ async function stuck() {
       unsent: (_, { code, reason, metadata }) => happened.push(`unsent ${code}/${reason} ${metadata.started}`),
     },
     traffic: new LinkTraffic(),
+    pool: new FramePool(),
     nextAttempt: () => 1n,
     dial: () => stream as unknown as LinkStream,
   });
