@@ -12,6 +12,8 @@ export async function listWithNodes(io: CliIo, client: TroupeClient, service: st
   };
   const lists = await Promise.all([client.instances({ service: 'node', onAge }), client.instances({ service, onAge })]);
   if (oldestMs > STALE_AFTER_MS)
-    io.stderr(`warning: the registry is not reached: this is the cluster as it was ${formatMs(Math.round(oldestMs / 1_000) * 1_000)} ago\n`);
+    io.stderr(
+      `warning: the registry is not reached: this is the cluster as it was ${formatMs(Math.round(oldestMs / 1_000) * 1_000)} ago\n`,
+    );
   return lists;
 }

@@ -261,7 +261,8 @@ function check({ id, capabilities = [], topics = [], run, receive }: AttachOptio
   if (id === '') throw invalidArgument('id', 'is required');
   if (capabilities.length > 0 && run === undefined) throw invalidArgument('run', 'is required where there are capabilities');
   if (topics.length > 0 && receive === undefined) throw invalidArgument('receive', 'is required where there are topics');
-  if (topics.length > TOPICS_AT_ONCE) throw invalidArgument('topics', `at most ${TOPICS_AT_ONCE} are allowed, got ${topics.length}`);
+  if (topics.length > TOPICS_AT_ONCE)
+    throw invalidArgument('topics', `at most ${TOPICS_AT_ONCE} are allowed, got ${topics.length}`);
 }
 
 function helloOf(options: AttachOptions, topics: readonly string[]): Hello {

@@ -116,7 +116,8 @@ export class ProgramSubscriptions {
     if (line.kind !== 'changing' || line.change.id !== id) return;
     this.line = { kind: 'idle', say: line.say };
     const refused = line.change.subscribe.filter((topic) => !this.held.has(topic));
-    for (const topic of refused) for (const waiter of [...(this.wishes.get(topic)?.waiters ?? [])]) waiter.reject(notTaken(topic));
+    for (const topic of refused)
+      for (const waiter of [...(this.wishes.get(topic)?.waiters ?? [])]) waiter.reject(notTaken(topic));
     if (refused.some((topic) => this.wishes.has(topic))) this.disarm ??= this.clock.after(AGAIN_MS, this.again);
     else this.step();
   }
@@ -195,5 +196,9 @@ function notTaken(topic: string): TroupeError {
 }
 
 function late(): TroupeError {
-  return new TroupeError('UNAVAILABLE', 'NOT_SUBSCRIBED', `no node has taken the subscription within ${SUBSCRIBE_MS} ms; try again`);
+  return new TroupeError(
+    'UNAVAILABLE',
+    'NOT_SUBSCRIBED',
+    `no node has taken the subscription within ${SUBSCRIBE_MS} ms; try again`,
+  );
 }

@@ -17,10 +17,7 @@ export function checkService(service: string): void {
   if (service !== '' && !isId(service)) throw invalidArgument('service', 'is not a service name');
 }
 
-function* matching<K extends Known>(
-  catalog: Catalog<K>,
-  { service, statuses, capabilities }: ListInstancesRequest,
-): Iterable<K> {
+function* matching<K extends Known>(catalog: Catalog<K>, { service, statuses, capabilities }: ListInstancesRequest): Iterable<K> {
   checkService(service);
   const wrong = capabilityViolations('capabilities', capabilities);
   if (wrong.length > 0) throw invalidFields(wrong);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { eventually } from '../support/eventually.js';
-import { freePort, launch, client, startGateway, startNode, startRegistry } from '../support/roles.js';
 import { KIND, TestProgram, text } from '../support/program.js';
+import { client, freePort, launch, startGateway, startNode, startRegistry } from '../support/roles.js';
 
 /** What keeps a program out. */
 async function outcomeOf(address: string, hello: Parameters<TestProgram['hello']>[0]) {

@@ -325,7 +325,10 @@ describe('Sessions', () => {
     stream.say({ $case: 'pong', value: { id: stream.of('ping')[0]?.id ?? 0n } });
     stream.batch([task(1n)]);
     expect(tasks).toHaveLength(1);
-    stream.batch([{ kind: EnvelopeKind.ENVELOPE_KIND_RESPONSE, correlationId: stream.envelopes[0]?.correlationId ?? 0n }, task(2n)]);
+    stream.batch([
+      { kind: EnvelopeKind.ENVELOPE_KIND_RESPONSE, correlationId: stream.envelopes[0]?.correlationId ?? 0n },
+      task(2n),
+    ]);
     await answer;
     await flushed();
     expect(tasks).toHaveLength(1);
