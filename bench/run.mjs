@@ -10,8 +10,9 @@ Benches: ${BENCHES.join(', ')}; all of them when none is named. Needs a build (m
 
   --quick           shorter and smaller: for a look, not for figures
   --rounds <n>      interleaved rounds, of which the medians count (3)
-  --seconds <n>     of load in each case of each round of tasks, telemetry, messaging and routing (3)
+  --seconds <n>     of load in each case of each round of tasks, messaging and routing (3)
   --in-flight <n,…> tasks or requests under way at once (1,64,512)
+  --slices <n>      telemetry: slices of 2,000 tasks for each way (40)
   --cases <name,…>  messaging: these only, and those that they are compared with
   --against <dir>   tasks: measures another checkout too, built and with its packages, in the same rounds
   --profile <dir>   tasks: writes CPU profiles of the router and the agent's node there
@@ -29,6 +30,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string' },
     seconds: { type: 'string' },
     'in-flight': { type: 'string' },
+    slices: { type: 'string' },
     cases: { type: 'string' },
     against: { type: 'string' },
     profile: { type: 'string' },
@@ -55,6 +57,7 @@ if (values.help) {
     seconds: number('seconds', 3, 1),
     warmUpSeconds: values.quick ? 1 : 5,
     inFlight: (values['in-flight'] ?? (values.quick ? '1,64' : '1,64,512')).split(',').map(Number),
+    slices: number('slices', 40, 3),
     cases: values.cases?.split(','),
     against: values.against,
     profile: values.profile,

@@ -103,22 +103,30 @@ function dashboard({ uid, title, description, instances, rows }) {
 
 function variables(instances) {
   const datasource = { type: 'datasource', name: 'datasource', label: 'Prometheus', query: 'prometheus', current: {}, hide: 0 };
-  if (instances === undefined) return [datasource];
-  const instance = {
+  const shown = [
+    choice('namespace', 'Namespace', 'label_values(troupe_build_info, namespace)', false),
+    choice('cluster', 'Cluster', 'label_values(troupe_build_info{namespace=~"$namespace"}, troupe_cluster)', false),
+    ...(instances === undefined ? [] : [choice('instance', 'Process', instances, true)]),
+  ];
+  return [datasource, ...shown];
+}
+
+/** Of the values of a label. All of them match also what has no such label. */
+function choice(name, label, query, multi) {
+  return {
     type: 'query',
-    name: 'instance',
-    label: 'Process',
+    name,
+    label,
     datasource: DATASOURCE,
-    query: { query: instances, refId: 'instance' },
-    definition: instances,
+    query: { query, refId: name },
+    definition: query,
     refresh: 2,
     sort: 1,
-    multi: true,
+    multi,
     includeAll: true,
     allValue: '.*',
     current: { text: 'All', value: '$__all' },
   };
-  return [datasource, instance];
 }
 
 function panel({ type, title, unit, queries, thresholds = [] }, id, gridPos) {

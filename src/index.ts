@@ -73,4 +73,5 @@ export {
 export type { CapabilityStats, GetStatsResponse, ReportedCircuit, ServiceStats, StatusCount } from './gen/troupe/v1/registry.js';
 export { TaskState } from './gen/troupe/v1/task.js';
 export type { LogFields, Logger, LogLevel } from './telemetry/logger.js';
+export type { TraceOptions } from './telemetry/trace-headers.js';
 export type { RateLimitInput, RoutingPolicyInput } from './upstream/routing-policy.js';

@@ -14,6 +14,14 @@ export function quantile(values, q) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
 }
 
+/** The median, and between what it lies with 95 % (by the sign test): [low, median, high]. */
+export function medianWithin(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const reach = 0.98 * Math.sqrt(sorted.length);
+  const at = (index) => sorted[Math.min(sorted.length - 1, Math.max(0, Math.round(index)))];
+  return [at(sorted.length / 2 - reach), median(sorted), at(sorted.length / 2 + reach - 1)];
+}
+
 /** Latencies in microseconds, 1 µs to 60 s, three digits. */
 export function latencies() {
   return build({ lowestDiscernibleValue: 1, highestTrackableValue: 60_000_000, numberOfSignificantValueDigits: 3 });

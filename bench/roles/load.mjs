@@ -27,26 +27,28 @@ function sender({ kind, address, path, request, text }) {
   return (done) => client.makeUnaryRequest(path, identity, identity, bytes, NOTHING, {}, (error) => done(error ?? undefined));
 }
 
-/** Runs a loop for `seconds`. */
-function run({ target, inFlight, seconds }) {
+/** Runs a loop for `seconds`, or until it has begun so many calls. */
+function run({ target, inFlight, seconds = Number.POSITIVE_INFINITY, most = Number.POSITIVE_INFINITY }) {
   const send = sender(target);
   const histogram = latencies();
   let calls = 0;
   let errors = 0;
   let firstError;
+  let begun = 0;
   const startMs = performance.now();
   const endMs = startMs + seconds * 1000;
   return new Promise((resolve) => {
     let loops = inFlight;
     const next = () => {
       const sentMs = performance.now();
-      if (sentMs >= endMs) {
+      if (sentMs >= endMs || begun === most) {
         loops -= 1;
         if (loops > 0) return;
         const elapsedSeconds = (sentMs - startMs) / 1000;
         resolve({ calls, errors, firstError, perSecond: calls / elapsedSeconds, ...summary(histogram) });
         return;
       }
+      begun += 1;
       send((error) => {
         if (error === undefined) {
           calls += 1;

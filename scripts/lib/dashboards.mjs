@@ -2,9 +2,10 @@
 // `node scripts/generate-monitoring.mjs` makes k8s/dashboards/ of it.
 
 const RATE = '$__rate_interval';
-const HERE = 'instance=~"$instance"';
-const rate = (metric, by, labels = '') => `sum by (${by}) (rate(${metric}{${labels}}[${RATE}]))`;
-const quantile = (q, metric, by, labels = '') =>
+const CLUSTER = 'namespace=~"$namespace", troupe_cluster=~"$cluster"';
+const HERE = `${CLUSTER}, instance=~"$instance"`;
+const rate = (metric, by, labels = CLUSTER) => `sum by (${by}) (rate(${metric}{${labels}}[${RATE}]))`;
+const quantile = (q, metric, by, labels = CLUSTER) =>
   `histogram_quantile(${q}, sum by (${by === '' ? 'le' : `${by}, le`}) (rate(${metric}_bucket{${labels}}[${RATE}])))`;
 const failed = 'code=~"UNAVAILABLE|INTERNAL|UNKNOWN|DATA_LOSS|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED"';
 
@@ -20,26 +21,26 @@ export const DASHBOARDS = [
     rows: [
       [
         'Now',
-        stat('Tasks per second', 'reqps', `sum(rate(troupe_task_duration_seconds_count[${RATE}]))`),
+        stat('Tasks per second', 'reqps', `sum(rate(troupe_task_duration_seconds_count{${CLUSTER}}[${RATE}]))`),
         stat(
           'Tasks that fail',
           'percentunit',
-          `(sum(rate(troupe_task_duration_seconds_count{${failed}}[${RATE}])) or vector(0)) / sum(rate(troupe_task_duration_seconds_count[${RATE}]))`,
+          `(sum(rate(troupe_task_duration_seconds_count{${CLUSTER}, ${failed}}[${RATE}])) or vector(0)) / sum(rate(troupe_task_duration_seconds_count{${CLUSTER}}[${RATE}]))`,
           [0.001, 0.0144],
         ),
-        stat('Tasks under way', 'short', 'sum(troupe_task_in_flight)'),
-        stat('Nodes', 'short', 'count(troupe_build_info{role="node"})'),
-        stat('Agents', 'short', 'sum(troupe_node_agents)'),
-        stat('Attached programs', 'short', 'sum(troupe_sessions)'),
-        stat('Processes that do not answer', 'short', 'count(up{job="troupe"} == 0) or vector(0)', [1, 2]),
-        stat('Registries that lead', 'short', 'sum(troupe_registry_leading)'),
+        stat('Tasks under way', 'short', `sum(troupe_task_in_flight{${CLUSTER}})`),
+        stat('Nodes', 'short', `count(troupe_build_info{${CLUSTER}, role="node"})`),
+        stat('Agents', 'short', `sum(troupe_node_agents{${CLUSTER}})`),
+        stat('Attached programs', 'short', `sum(troupe_sessions{${CLUSTER}})`),
+        stat('Processes that do not answer', 'short', `count(up{${CLUSTER}, job="troupe"} == 0) or vector(0)`, [1, 2]),
+        stat('Registries that lead', 'short', `sum(troupe_registry_leading{${CLUSTER}})`),
       ],
       [
         'Tasks, by capability',
         graph('Rate', 'reqps', ['{{capability}}', rate('troupe_task_duration_seconds_count', 'capability')]),
         graph('Errors, by code', 'reqps', [
           '{{capability}} {{code}}',
-          rate('troupe_task_duration_seconds_count', 'capability, code', 'code!="OK"'),
+          rate('troupe_task_duration_seconds_count', 'capability, code', `${CLUSTER}, code!="OK"`),
         ]),
         graph(
           'Duration',
@@ -53,10 +54,10 @@ export const DASHBOARDS = [
         graph('Rate', 'reqps', ['{{method}}', rate('troupe_rpc_server_duration_seconds_count', 'method')]),
         graph('Errors, by code', 'reqps', [
           '{{method}} {{code}}',
-          rate('troupe_rpc_server_duration_seconds_count', 'method, code', 'code!="OK"'),
+          rate('troupe_rpc_server_duration_seconds_count', 'method, code', `${CLUSTER}, code!="OK"`),
         ]),
         graph('Duration, 99 %', 's', ['{{method}}', quantile(0.99, 'troupe_rpc_server_duration_seconds', 'method')]),
-        graph('Streams that are open', 'short', ['{{method}}', 'sum by (method) (troupe_rpc_server_streams)']),
+        graph('Streams that are open', 'short', ['{{method}}', `sum by (method) (troupe_rpc_server_streams{${CLUSTER}})`]),
         graph('Streams that ended', 'reqps', [
           '{{method}} {{code}}',
           rate('troupe_rpc_server_streams_ended_total', 'method, code'),
@@ -67,12 +68,13 @@ export const DASHBOARDS = [
         graph(
           'Tasks',
           'short',
-          ['under way at routers', 'sum(troupe_task_in_flight)'],
-          ['worked on by agents', 'sum(troupe_node_tasks_in_flight)'],
-          ['waiting in mailboxes', 'sum(troupe_node_tasks_queued)'],
+          ['under way at routers', `sum(troupe_task_in_flight{${CLUSTER}})`],
+          ['worked on by agents', `sum(troupe_node_tasks_in_flight{${CLUSTER}})`],
+          ['waiting in mailboxes', `sum(troupe_node_tasks_queued{${CLUSTER}})`],
         ),
-        graph('Messages in mailboxes', 'short', ['all nodes', 'sum(troupe_mailbox_messages)']),
+        graph('Messages in mailboxes', 'short', ['all nodes', `sum(troupe_mailbox_messages{${CLUSTER}})`]),
         graph('Tries on agents, by outcome', 'reqps', ['{{outcome}}', rate('troupe_task_attempts_total', 'outcome')]),
+        graph('Tasks refused by routers', 'reqps', ['{{reason}}', rate('troupe_task_refused_total', 'reason')]),
         graph('Tasks refused by nodes', 'reqps', ['{{reason}}', rate('troupe_execution_refused_total', 'reason')]),
       ],
     ],
@@ -82,7 +84,7 @@ export const DASHBOARDS = [
     uid: 'troupe-nodes',
     title: 'Troupe / Nodes, links, messages',
     description: 'What nodes and gateways do, one by one: agents, membership, health, links, messages, the process itself.',
-    instances: 'label_values(troupe_view_age_seconds, instance)',
+    instances: `label_values(troupe_view_age_seconds{${CLUSTER}}, instance)`,
     rows: [
       [
         'Agents',
@@ -162,7 +164,7 @@ export const DASHBOARDS = [
     uid: 'troupe-registry',
     title: 'Troupe / Registry and store',
     description: 'Registries, what they know, and the store behind them.',
-    instances: 'label_values(troupe_registry_leading, instance)',
+    instances: `label_values(troupe_registry_leading{${CLUSTER}}, instance)`,
     rows: [
       [
         'Registries',

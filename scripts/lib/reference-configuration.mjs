@@ -101,6 +101,8 @@ ${EXAMPLE}\`\`\`
 - \`registry\` is a section where it is a map, and otherwise the addresses of registries. A file that has the section gives the addresses
   in the sections \`node\` and \`gateway\`.
 - Lists are lists, or text with commas. Numbers may be strings. Names and paths that look like numbers must be in quotes.
+- It is read as YAML 1.2: an alias (\`*name\`) stands for a value or a whole section. \`<<\`, which merged maps in YAML 1.1, is refused, as
+  is a key that is there twice; what several roles share stands outside of sections.
 - Keys without a value, or with an empty string, count as not set.
 - Relative paths are relative to the folder that the process was started in, as those of flags are.
 - Passwords are better in a file of their own: \`etcdPasswordFile\` takes a mounted secret.

@@ -33,8 +33,10 @@ export interface TaskContext<Config = unknown, State = unknown> extends Omit<Age
   readonly signal: AbortSignal;
   /** Milliseconds until the caller stops waiting; never negative. */
   remainingMs(): number;
-  /** W3C trace context of the task: pass it on to whatever you call. */
+  /** W3C trace context of the task. */
   readonly traceparent: string | undefined;
+  /** `traceparent`, `tracestate` and `baggage`, as far as they are there: pass them on to whatever you call, as headers or to the SDK as options. */
+  readonly traceHeaders: Readonly<Record<string, string>>;
   /**
    * The span of this work, for attributes and events; records nothing where the trace is not sampled. From Node.js 24 on it is also the active one, below which
    * OpenTelemetry makes others; before, `trace.setSpan(context.active(), ctx.span)` is what to give to `startSpan`.
@@ -56,6 +58,8 @@ export interface MessageContext<Config = unknown, State = unknown> extends Omit<
   remainingMs(): number;
   /** W3C trace context of the message; goes on with all that is sent from here. */
   readonly traceparent: string | undefined;
+  /** `traceparent`, `tracestate` and `baggage`, as far as they are there; they go on with all that is sent from here. */
+  readonly traceHeaders: Readonly<Record<string, string>>;
   /**
    * The span of this work, for attributes and events; records nothing where the trace is not sampled. From Node.js 24 on it is also the active one, below which
    * OpenTelemetry makes others; before, `trace.setSpan(context.active(), ctx.span)` is what to give to `startSpan`.

@@ -1,5 +1,6 @@
 import type { Json } from '../core/json.js';
 import type { Payload, PayloadInput } from '../core/payload.js';
+import type { TraceOptions } from '../telemetry/trace-headers.js';
 
 /** A message as its receiver sees it. */
 export interface AgentMessage {
@@ -31,13 +32,11 @@ export interface Reply {
 }
 
 /** What every message can be told. */
-export interface MessageOptions {
+export interface MessageOptions extends TraceOptions {
   /** How long it may take, 1 ms to 1 h; 30 s when not given, and never longer than what the request or task that is worked on has left. */
   readonly timeoutMs?: number;
-  /** Free entries that the receiver sees: at most 16, a value at most 1 KiB. */
+  /** Free entries that the receiver sees: at most 16, a value at most 1 KiB. Those of the trace are among them: of what is worked on when not given. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** W3C trace context; that of the message or task that is worked on when not given. */
-  readonly traceparent?: string | undefined;
 }
 
 export interface SendOptions extends MessageOptions {

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { AnyAgentDefinition } from '../agent/define-agent.js';
+import type { ManifestInput } from '../agent/manifest.js';
 import type { StrategyName } from '../balancer/strategies.js';
 import type { OpsPort } from '../ops/ops-server.js';
 import type { EtcdOptions } from '../store/etcd-connection.js';
@@ -75,6 +76,8 @@ export interface NodeConfig extends MemberConfig {
   readonly weight: number;
   /** Where the node keeps the manifests of its agents; undefined: it starts empty. */
   readonly dataDir?: string | undefined;
+  /** Agents that it has whenever it runs, beside those of `dataDir`, where nothing is kept of them. */
+  readonly ownAgents?: readonly ManifestInput[] | undefined;
   readonly drainGraceMs: number;
 }
 

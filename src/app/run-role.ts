@@ -1,12 +1,13 @@
 import { TroupeError } from '../core/errors.js';
+import { stopAsked } from './interruption.js';
 import type { RunningRole } from './role.js';
 
 /**
- * Runs a role in this process: prints its ready line on standard output, drains on SIGTERM, SIGINT, and when the process that
- * started it is gone, and resolves when it has ended. A second signal ends the process at once.
+ * Runs a role in this process: prints its ready line on standard output, drains when it is interrupted or the process that started it is gone, and
+ * resolves when it has ended.
  */
-export async function runRole(start: () => Promise<RunningRole>): Promise<void> {
-  const asked = stopSignal();
+export async function runRole(interrupted: AbortSignal, start: () => Promise<RunningRole>): Promise<void> {
+  const asked = stopAsked(interrupted);
   const role = await start();
   // In whose code it was is in its stack: mostly an agent's. What the process was about to do is unknown, so it does nothing more.
   process.on('uncaughtException', (error, origin) => {
@@ -30,25 +31,6 @@ export async function runRole(start: () => Promise<RunningRole>): Promise<void> 
 async function failure(role: RunningRole): Promise<never> {
   await role.ready;
   return new Promise<never>(() => undefined);
-}
-
-/** Resolves when this process is asked to stop. */
-export function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    let asked = false;
-    const ask = () => {
-      if (asked) process.exit(130);
-      asked = true;
-      resolve();
-    };
-    process.on('SIGTERM', ask);
-    process.on('SIGINT', ask);
-    // A child of `troupe dev` has a channel to it, which breaks when that process is gone, however it went.
-    if (process.channel === undefined) return;
-    process.once('disconnect', resolve);
-    // To wait for that must not keep a process alive that has ended.
-    process.channel.unref();
-  });
 }
 
 /** For a `start` that must not come to be called: what a command says when its options do not fit together. */

@@ -13,7 +13,9 @@ export interface CliIo {
   /** Whether standard error is a terminal; as `isTTY` when not given. */
   readonly errorIsTTY?: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Aborts on Ctrl-C. Where its reason is an ExitError, the command ends with that code, otherwise with 130. */
+  /** Aborts when the process is asked to end: Ctrl-C, SIGTERM. */
+  readonly interrupted: AbortSignal;
+  /** Aborts then, and when nobody reads the results any more. Where its reason is an ExitError, the command ends with that code, otherwise with 130. */
   readonly signal: AbortSignal;
   /** Of Troupe: what `--version` prints. */
   readonly version: string;

@@ -15,11 +15,11 @@ export interface ProcessLike {
  * command that still works is called off, and the exit code is 0.
  */
 export function processIo(options: {
-  readonly signal: AbortSignal;
+  readonly interrupted: AbortSignal;
   readonly version: string;
   readonly process?: ProcessLike;
 }): CliIo {
-  const { signal, version, process: { stdin, stdout, stderr, env } = process } = options;
+  const { interrupted, version, process: { stdin, stdout, stderr, env } = process } = options;
   const unread = new AbortController();
   for (const stream of [stdout, stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -38,7 +38,8 @@ export function processIo(options: {
     isTTY: stdout.isTTY === true,
     errorIsTTY: stderr.isTTY === true,
     env,
-    signal: AbortSignal.any([signal, unread.signal]),
+    interrupted,
+    signal: AbortSignal.any([interrupted, unread.signal]),
     version,
   };
 }

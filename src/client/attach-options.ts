@@ -23,6 +23,8 @@ export interface AttachedContext extends AttachedMessenger {
   remainingMs(): number;
   /** W3C trace context; goes on with all that is sent from here. */
   readonly traceparent: string | undefined;
+  /** `traceparent`, `tracestate` and `baggage`, as far as they are there; they go on with all that is sent from here. */
+  readonly traceHeaders: Readonly<Record<string, string>>;
   /** Gives a part of the answer. Waits while the reader is behind; does nothing where only the answer is wanted. */
   emit(chunk: PayloadInput): Promise<void>;
 }

@@ -74,7 +74,7 @@ export class AttachedAgent implements AttachedMessenger {
     });
     this.closed.catch(() => undefined);
     this.state = { kind: 'connecting', attachment: this.attachment() };
-    this.messenger = new ProgramMessenger(() => this.session(), { deadlineMs: Number.POSITIVE_INFINITY, traceparent: undefined });
+    this.messenger = new ProgramMessenger(() => this.session(), { deadlineMs: Number.POSITIVE_INFINITY, trace: undefined });
   }
 
   /** Its id in the cluster: with the name that was appended, for a replica. */

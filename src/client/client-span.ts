@@ -1,15 +1,12 @@
 import type { Attributes } from '@opentelemetry/api';
+import type { TraceOptions } from '../telemetry/trace-headers.js';
 import { beginClientHop } from '../telemetry/tracing.js';
-
-interface Traced {
-  readonly traceparent?: string | undefined;
-}
 
 /**
  * Does a call within a span of its own, where the program has OpenTelemetry; what it calls gets that span's context with its options. Who gave a
  * `traceparent` has a span of theirs.
  */
-export async function inSpan<O extends Traced, T>(
+export async function inSpan<O extends TraceOptions, T>(
   method: string,
   attributes: Attributes,
   options: O,
@@ -28,7 +25,7 @@ export async function inSpan<O extends Traced, T>(
 }
 
 /** The same for a stream: the span lasts until it is read to its end, or left. */
-export async function* streamInSpan<O extends Traced, T>(
+export async function* streamInSpan<O extends TraceOptions, T>(
   method: string,
   attributes: Attributes,
   options: O,
@@ -46,9 +43,11 @@ export async function* streamInSpan<O extends Traced, T>(
   }
 }
 
-function begin<O extends Traced>(method: string, attributes: Attributes, options: O) {
+function begin<O extends TraceOptions>(method: string, attributes: Attributes, options: O) {
   const [service = '', name = ''] = method.split('/');
   const all = { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': name, ...attributes };
   const hop = options.traceparent === undefined ? beginClientHop(method, all) : undefined;
-  return { hop, traced: hop === undefined ? options : { ...options, traceparent: hop.traceparent } };
+  if (hop === undefined) return { hop, traced: options };
+  const { traceparent, tracestate, baggage } = hop;
+  return { hop, traced: { ...options, traceparent, tracestate, baggage: options.baggage ?? baggage } };
 }

@@ -8,6 +8,7 @@ import type { RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import { encodePayload } from '../rpc/codec/payload.js';
 import { fromStatusMessage } from '../rpc/status.js';
+import { addTraceHeaders, type TraceHeaders, traceWithin } from '../telemetry/trace-headers.js';
 import { Answer } from './messages.js';
 import type { ProgramSession } from './program-session.js';
 
@@ -17,7 +18,7 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 export interface Surroundings {
   /** Milliseconds since the epoch; Infinity: nothing. */
   readonly deadlineMs: number;
-  readonly traceparent: string | undefined;
+  readonly trace: TraceHeaders | undefined;
 }
 
 /** How an attached program talks as the agent that it is. */
@@ -81,10 +82,12 @@ export class ProgramMessenger implements Messenger {
     session: ProgramSession,
     fields: Partial<RoutedEnvelope>,
     payload: PayloadInput,
-    { timeoutMs = DEFAULT_TIMEOUT_MS, headers = {}, traceparent = this.surroundings.traceparent }: MessageOptions,
+    options: MessageOptions,
   ): Partial<RoutedEnvelope> {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, headers = {} } = options;
     const all = new Map(Object.entries(headers));
-    if (traceparent !== undefined && !all.has('traceparent')) all.set('traceparent', traceparent);
+    const trace = traceWithin(options, this.surroundings.trace);
+    if (trace !== undefined) addTraceHeaders(all, trace);
     const deadline = new Date(Math.min(session.clock.now() + timeoutMs, this.surroundings.deadlineMs));
     return { ...fields, payload: encodePayload(toPayload(payload)), headers: all, deadline };
   }

@@ -9,6 +9,7 @@ import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import { decodePayload, encodePayload } from '../rpc/codec/payload.js';
 import { toStatusMessage } from '../rpc/status.js';
 import { PartGate, streamOverflow } from '../runtime/part-gate.js';
+import { type TraceHeaders, traceHeadersOf, traceRecord } from '../telemetry/trace-headers.js';
 import type { AttachedTaskContext, AttachOptions } from './attach-options.js';
 import { ProgramMessenger } from './program-messenger.js';
 import type { ProgramSession } from './program-session.js';
@@ -83,6 +84,7 @@ class Piece implements AttachedTaskContext {
   private readonly deadlineMs: number;
   private readonly messenger: ProgramMessenger;
   private readonly disarm: () => void;
+  private readonly trace: TraceHeaders | undefined;
   private parts = 0n;
 
   constructor(
@@ -94,8 +96,9 @@ class Piece implements AttachedTaskContext {
     const { deadline, streaming, demand } = envelope;
     this.clock = session.clock;
     this.deadlineMs = deadline?.getTime() ?? Number.POSITIVE_INFINITY;
+    this.trace = traceHeadersOf((name) => envelope.headers.get(name));
     this.gate = streaming ? new PartGate(demand) : undefined;
-    this.messenger = new ProgramMessenger(() => session, { deadlineMs: this.deadlineMs, traceparent: this.traceparent });
+    this.messenger = new ProgramMessenger(() => session, { deadlineMs: this.deadlineMs, trace: this.trace });
     const isAwaited = envelope.kind !== EnvelopeKind.ENVELOPE_KIND_SEND && this.remainingMs() <= MAX_TIMER_MS;
     this.disarm = isAwaited ? this.clock.after(this.remainingMs(), () => this.cancel(deadlineExceeded())) : () => undefined;
   }
@@ -110,7 +113,10 @@ class Piece implements AttachedTaskContext {
     return this.controller.signal;
   }
   get traceparent(): string | undefined {
-    return this.envelope.headers.get('traceparent');
+    return this.trace?.traceparent;
+  }
+  get traceHeaders(): Readonly<Record<string, string>> {
+    return traceRecord(this.trace);
   }
 
   remainingMs(): number {

@@ -6,8 +6,9 @@ import { Priority, type RetryPolicy } from '../gen/troupe/v1/task.js';
 import { encodePayload } from '../rpc/codec/payload.js';
 import { strategyToMessage } from '../rpc/codec/strategy.js';
 import { durationFromMs } from '../rpc/codec/time.js';
+import type { TraceOptions } from '../telemetry/trace-headers.js';
 
-export interface RunOptions {
+export interface RunOptions extends TraceOptions {
   /** Until the task ends at the latest, at most 1 h; 30 s when not given. Word of that may come up to 500 ms later, from a cluster in trouble. */
   readonly timeoutMs?: number;
   /** Names the task; made by the server when not given. */
@@ -30,8 +31,6 @@ export interface RunOptions {
   readonly labels?: Readonly<Record<string, string>>;
   /** Calls the task off, wherever it runs. */
   readonly signal?: AbortSignal;
-  /** W3C trace context to continue. */
-  readonly traceparent?: string;
 }
 
 export interface RunStreamOptions extends RunOptions {

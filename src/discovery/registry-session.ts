@@ -22,6 +22,8 @@ export interface SessionDeps {
   readonly lookUp: LookUp;
 }
 
+/** How long a call to the registry may take. */
+export const RPC_TIMEOUT_MS = 5_000;
 /** How long a replica that came or went behind a name may stay unnoticed. */
 const LOOK_UP_MS = 5_000;
 

@@ -11,6 +11,7 @@ import type { ChannelPool } from '../rpc/channels.js';
 import { createClient } from '../rpc/client.js';
 import { msFromDuration } from '../rpc/codec/time.js';
 import type { Handlers } from '../rpc/service.js';
+import { traceEntries } from '../telemetry/trace-headers.js';
 import { memberStatus, type StatusDeps } from '../upstream/member-status.js';
 import { watchHealth } from '../upstream/watch-health.js';
 import { leastLoadedNode } from './placement.js';
@@ -102,8 +103,7 @@ export function nodeForward(deps: NodeForwardDeps): Handlers<typeof NodeDefiniti
 function forwarded<R extends { task: Task | undefined }>(request: R, call: Call, clock: Clock) {
   const deadlineMs = effectiveDeadline(clock.now(), call.deadlineMs, request.task?.deadline?.getTime());
   const task = request.task === undefined ? undefined : { ...request.task, deadline: new Date(deadlineMs) };
-  const { traceparent } = call;
-  const metadata = Metadata(traceparent === undefined ? {} : { traceparent });
+  const metadata = Metadata(call.trace === undefined ? {} : traceEntries(call.trace));
   return [
     { ...request, task },
     { timeoutMs: Math.max(1, deadlineMs - clock.now()), signal: call.signal, metadata },

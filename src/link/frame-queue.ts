@@ -25,6 +25,8 @@ export interface OutgoingFrame {
   readonly bytes: Buffer;
   /** The last frame, by the numbers that were given for what was queued, that is complete with this. */
   readonly number: number;
+  /** How many envelopes are complete with this. */
+  readonly envelopes: number;
 }
 
 interface Large {
@@ -171,7 +173,7 @@ export class FrameQueue implements Target {
 
   private seal(): void {
     const bytes = this.buffer.subarray(0, this.length);
-    this.sealed.push({ bytes, number: this.number });
+    this.sealed.push({ bytes, number: this.number, envelopes: this.count });
     this.sealedBytes += bytes.length;
     this.number += 1;
     this.length = 0;
@@ -212,13 +214,13 @@ export class FrameQueue implements Target {
     // What follows a large envelope of the same pair may be small: it goes as it is.
     const bytes = frame.sent === 0 && isLast ? frame.bytes : encodePart(frame.id, frame.bytes.subarray(frame.sent, end), isLast);
     frame.sent = end;
-    if (!isLast) return { bytes, number: 0 };
+    if (!isLast) return { bytes, number: 0, envelopes: 0 };
     this.large.shift();
     this.largeBytes -= frame.bytes.length;
     const count = (this.pairs.get(frame.pair) ?? 1) - 1;
     if (count === 0) this.pairs.delete(frame.pair);
     else this.pairs.set(frame.pair, count);
-    return { bytes, number: frame.number };
+    return { bytes, number: frame.number, envelopes: 1 };
   }
 }
 

@@ -270,10 +270,11 @@ export class LinkSession implements FrameHandlers {
       this.window -= control.length;
       return control;
     }
-    const bytes = this.window > 0 ? this.queue?.next()?.bytes : undefined;
-    if (bytes !== undefined) {
-      this.window -= bytes.length;
-      return bytes;
+    const frame = this.window > 0 ? this.queue?.next() : undefined;
+    if (frame !== undefined) {
+      this.window -= frame.bytes.length;
+      this.traffic.sentEnvelopes += frame.envelopes;
+      return frame.bytes;
     }
     if (this.owedPongs === 0 || this.queue?.isEmpty === false) return undefined;
     this.owedPongs -= 1;

@@ -34,6 +34,8 @@ export interface LinksDeps {
 export class Links {
   private readonly peers = new Map<string, Peer>();
   readonly traffic = new LinkTraffic();
+  /** Where each was when it was last dialled. */
+  private readonly dialled = new Map<string, string>();
   private readonly leaving = new Set<() => void>();
   private readonly deps: PeerDeps;
   private readonly stopListening: () => void;
@@ -62,8 +64,9 @@ export class Links {
       nextAttempt,
       dial: (id) => this.dial(id),
     };
-    this.stopListening = view.onChange(({ removed }) => {
+    this.stopListening = view.onChange(({ removed, put }) => {
       for (const instance of removed) if (isProcess(instance)) this.left(instance);
+      for (const { instance } of put) if (isProcess(instance)) this.isAt(instance);
     });
   }
 
@@ -146,7 +149,9 @@ export class Links {
   private dial(nodeId: string): LinkStream | undefined {
     const instance = this.find(nodeId);
     if (instance === undefined) return undefined;
-    const channelOverride = this.options.channels.get(endpointText(instance.endpoint));
+    const address = endpointText(instance.endpoint);
+    this.dialled.set(nodeId, address);
+    const channelOverride = this.options.channels.get(address);
     const client = new Client('', credentials.createInsecure(), { channelOverride });
     return client.makeBidiStreamRequest(OPEN, identity, identity, new Metadata());
   }
@@ -155,6 +160,17 @@ export class Links {
     const { catalog } = this.options.view;
     return (catalog.get({ service: NODE_SERVICE, id: nodeId }) ?? catalog.get({ service: GATEWAY_SERVICE, id: nodeId }))
       ?.instance;
+  }
+
+  /** A process may have come back elsewhere without having been seen to leave: while the control plane was away, for instance. */
+  private isAt({ id, endpoint }: Instance): void {
+    const known = this.dialled.get(id);
+    const address = endpointText(endpoint);
+    if (known === undefined || known === address) return;
+    // Dialled anew where something waits.
+    this.dialled.delete(id);
+    this.peers.get(id)?.moved();
+    if (!this.isInUse(known)) this.options.channels.drop(known);
   }
 
   /** The cluster has lost a process: what is under way there ends at once, since a frozen process answers nobody. */
@@ -166,6 +182,7 @@ export class Links {
         .get(id)
         ?.close(new TroupeError('UNAVAILABLE', 'NODE_LOST', `node "${id}" left the cluster`, { metadata: { node_id: id } }));
       this.peers.delete(id);
+      this.dialled.delete(id);
       const address = endpointText(endpoint);
       if (this.isInUse(address)) return;
       this.options.channels.drop(address);

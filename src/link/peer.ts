@@ -100,7 +100,6 @@ export class Peer implements SessionHandlers {
   send(envelope: OutgoingEnvelope): number {
     this.open();
     const frame = this.queue.envelope(envelope);
-    this.deps.traffic.sentEnvelopes += 1;
     this.kick();
     return frame;
   }
@@ -109,7 +108,6 @@ export class Peer implements SessionHandlers {
   tell(envelope: OutgoingEnvelope): boolean {
     if (!this.mayAnswer()) return false;
     this.queue.envelope(envelope);
-    this.deps.traffic.sentEnvelopes += 1;
     this.kick();
     return true;
   }
@@ -126,7 +124,6 @@ export class Peer implements SessionHandlers {
   sendTask(id: number, encoded: Buffer): number {
     this.open();
     const frame = this.queue.task(id, encoded);
-    this.deps.traffic.sentEnvelopes += 1;
     this.kickTogether();
     return frame;
   }
@@ -136,7 +133,6 @@ export class Peer implements SessionHandlers {
     // Without a link there is only what has not been sent.
     if (this.state.kind !== 'up' && this.queue.isEmpty) return;
     this.queue.task(id, encoded);
-    this.deps.traffic.sentEnvelopes += 1;
     this.kickTogether();
   }
 
@@ -145,7 +141,6 @@ export class Peer implements SessionHandlers {
     if (this.state.kind !== 'up') return;
     if (this.queue.bytes < OUTCOME_BYTES) {
       this.queue.outcome(id, encoded);
-      this.deps.traffic.sentEnvelopes += 1;
       this.kickTogether();
     } else this.overflow();
   }
@@ -186,6 +181,16 @@ export class Peer implements SessionHandlers {
   /** Ends the link when all that is queued was sent. */
   finish(): void {
     if (this.state.kind === 'up') this.state.session.finish();
+  }
+
+  /** The process is at another address than when it was dialled: what was opened to where it was ends, and what waits goes to where it is. */
+  moved(): void {
+    const { state } = this;
+    if (state.kind === 'idle' || state.kind === 'closed' || (state.kind === 'up' && !state.isOurs)) return;
+    const error = new TroupeError('UNAVAILABLE', 'NODE_MOVED', `node "${this.nodeId}" is at another address now`);
+    this.failures = 0;
+    if (this.leave(error)) this.deps.handlers.broken(this, error);
+    if (!this.queue.isEmpty && this.state.kind === 'idle') this.dial();
   }
 
   /** Ends the link at once, for good. */

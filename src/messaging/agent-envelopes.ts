@@ -30,7 +30,7 @@ export function taskEnvelope(
     deadline,
     labels: new Map(labels),
   };
-  const { traceparent } = context;
+  const headers = new Map(Object.entries(context.traceHeaders));
   return fitting(
     envelopeBytes({
       kind: EnvelopeKind.ENVELOPE_KIND_TASK,
@@ -40,17 +40,19 @@ export function taskEnvelope(
       attempt,
       streaming: demand > 0,
       demand,
-      ...(traceparent === undefined ? {} : { headers: new Map([['traceparent', traceparent]]) }),
+      headers,
     }),
     'TASK_TOO_LARGE',
     'the task',
   );
 }
 
-/** A message as its program gets it. @throws RESOURCE_EXHAUSTED / MESSAGE_TOO_LARGE. */
-export function messageEnvelope(message: AgentMessage, correlationId: number, demand: number): Buffer {
+/** A message as its program gets it; `traceparent`: of its node's span, if it has one. @throws RESOURCE_EXHAUSTED / MESSAGE_TOO_LARGE. */
+export function messageEnvelope(message: AgentMessage, correlationId: number, demand: number, traceparent?: string): Buffer {
   const isRequest = message.kind === 'request';
   const delivery = message instanceof Delivery ? message : undefined;
+  const headers = new Map(message.headers);
+  if (traceparent !== undefined) headers.set('traceparent', traceparent);
   return fitting(
     envelopeBytes({
       kind: isRequest ? EnvelopeKind.ENVELOPE_KIND_REQUEST : EnvelopeKind.ENVELOPE_KIND_SEND,
@@ -61,7 +63,7 @@ export function messageEnvelope(message: AgentMessage, correlationId: number, de
       payload: asBuffer(delivery?.content.bytes() ?? encodePayload(message.payload)),
       deadline: delivery === undefined ? undefined : new Date(delivery.deadlineMs),
       id: message.id,
-      headers: new Map(message.headers),
+      headers,
       streaming: demand > 0,
       demand,
     }),

@@ -91,7 +91,7 @@ export class AttachedAgent {
       },
       run: (task, context) => this.run(task, context),
       stop: () => this.port.stopped(),
-      receive: (message) => this.message(message),
+      receive: (message, { traceparent }) => this.message(message, traceparent),
     });
     return definition;
   }
@@ -204,7 +204,7 @@ export class AttachedAgent {
     });
   }
 
-  private message(message: AgentMessage): Promise<PayloadInput> {
+  private message(message: AgentMessage, traceparent: string | undefined): Promise<PayloadInput> {
     return new Promise((resolve, reject) => {
       const delivery = message instanceof Delivery ? message : undefined;
       const remainingMs = (delivery?.deadlineMs ?? 0) - this.port.clock.now();
@@ -212,24 +212,27 @@ export class AttachedAgent {
       let disarm: () => void = () => undefined;
       const parts = (delivery?.demand ?? 0) > 0 ? delivery : undefined;
       let sequence = 0;
-      const id = this.begin((correlationId) => messageEnvelope(message, correlationId, parts === undefined ? 0 : DEMAND), {
-        emit:
-          parts === undefined
-            ? undefined
-            : (part) => {
-                sequence += 1;
-                return parts.origin.part(parts, sequence, (part as TaggedPayload).payload);
-              },
-        progress: undefined,
-        answered: (payload) => {
-          disarm();
-          answer(payload, resolve, reject);
+      const id = this.begin(
+        (correlationId) => messageEnvelope(message, correlationId, parts === undefined ? 0 : DEMAND, traceparent),
+        {
+          emit:
+            parts === undefined
+              ? undefined
+              : (part) => {
+                  sequence += 1;
+                  return parts.origin.part(parts, sequence, (part as TaggedPayload).payload);
+                },
+          progress: undefined,
+          answered: (payload) => {
+            disarm();
+            answer(payload, resolve, reject);
+          },
+          failed: (error) => {
+            disarm();
+            reject(error);
+          },
         },
-        failed: (error) => {
-          disarm();
-          reject(error);
-        },
-      });
+      );
       disarm = this.port.clock.after(waitMs, () => this.cancel(id, late()));
       if (delivery !== undefined && message.kind === 'request') delivery.onCancel = (error) => this.cancel(id, error);
     });

@@ -1,4 +1,5 @@
 import { type FieldViolation, invalidFields } from '../core/errors.js';
+import { addTraceHeaders, MAX_BAGGAGE_BYTES, type TraceHeaders } from '../telemetry/trace-headers.js';
 
 export const NO_HEADERS: ReadonlyMap<string, string> = new Map();
 export const MAX_HEADERS = 16;
@@ -8,13 +9,13 @@ const MAX_VALUE_BYTES = 1024;
 /** The headers of a message. @throws INVALID_ARGUMENT naming what is wrong. */
 export function headersOf(
   given: Readonly<Record<string, string>> | undefined,
-  traceparent: string | undefined,
+  trace: TraceHeaders | undefined,
 ): ReadonlyMap<string, string> {
-  if (given === undefined && traceparent === undefined) return NO_HEADERS;
+  if (given === undefined && trace === undefined) return NO_HEADERS;
   const headers = new Map(Object.entries(given ?? {}));
   const wrong = headerViolations('headers', headers);
   if (wrong.length > 0) throw invalidFields(wrong);
-  if (traceparent !== undefined && !headers.has('traceparent')) headers.set('traceparent', traceparent);
+  if (trace !== undefined) addTraceHeaders(headers, trace, MAX_HEADERS);
   return headers;
 }
 
@@ -26,10 +27,11 @@ export function headerViolations(field: string, headers: ReadonlyMap<string, str
   for (const [key, value] of headers) {
     if (key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES)
       violations.push({ field, description: `a key must be 1 to ${MAX_KEY_BYTES} bytes` });
-    if (typeof value !== 'string' || Buffer.byteLength(value) > MAX_VALUE_BYTES)
+    const most = key === 'baggage' ? MAX_BAGGAGE_BYTES : MAX_VALUE_BYTES;
+    if (typeof value !== 'string' || Buffer.byteLength(value) > most)
       violations.push({
         field: `${field}["${key.slice(0, 64)}"]`,
-        description: `must be text of at most ${MAX_VALUE_BYTES} bytes`,
+        description: `must be text of at most ${most} bytes`,
       });
   }
   return violations;

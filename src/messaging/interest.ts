@@ -5,7 +5,8 @@ import { newId } from '../core/ids.js';
 import { INTEREST_PATTERN, INTEREST_SERVICE, type Instance, type InstanceKey } from '../core/instance.js';
 import type { Random } from '../core/random.js';
 import { patternViolation } from '../core/topic.js';
-import { type Membership, PUT_AT_ONCE } from '../discovery/membership.js';
+import type { Membership } from '../discovery/membership.js';
+import { PUT_AT_ONCE } from '../discovery/registration-write.js';
 import { backoffMs } from '../resilience/backoff.js';
 
 export interface InterestDeps {

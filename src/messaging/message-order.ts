@@ -9,6 +9,7 @@ import type {
   RoutedSendRequest,
 } from '../gen/troupe/internal/v1/routed_messaging.js';
 import { FrameContent } from '../link/frame-content.js';
+import { addTraceHeaders, type TraceHeaders } from '../telemetry/trace-headers.js';
 import { headerViolations, MAX_HEADERS } from './headers.js';
 import type { OutgoingMessage } from './outgoing.js';
 
@@ -16,7 +17,6 @@ import type { OutgoingMessage } from './outgoing.js';
 
 const MAX_ID_CHARS = 63;
 const MAX_TOPICS = 64;
-const TRACEPARENT = 'traceparent';
 
 export interface MessageContext {
   readonly nowMs: number;
@@ -25,7 +25,7 @@ export interface MessageContext {
   /** Who sends it. */
   readonly from: string;
   /** Of the call: goes with the message, unless that has its own. */
-  readonly traceparent: string | undefined;
+  readonly trace: TraceHeaders | undefined;
 }
 
 /** @throws INVALID_ARGUMENT naming every wrong field; DEADLINE_EXCEEDED when the call's deadline has passed. */
@@ -73,7 +73,7 @@ interface Contents {
   readonly headers: ReadonlyMap<string, string>;
 }
 
-function order({ payload, headers }: Contents, { nowMs, callDeadlineMs, from, traceparent }: MessageContext): OutgoingMessage {
+function order({ payload, headers }: Contents, { nowMs, callDeadlineMs, from, trace }: MessageContext): OutgoingMessage {
   const deadlineMs = effectiveDeadline(nowMs, callDeadlineMs);
   if (deadlineMs <= nowMs) throw deadlineExceeded('the deadline of the call has passed already');
   return {
@@ -83,16 +83,18 @@ function order({ payload, headers }: Contents, { nowMs, callDeadlineMs, from, tr
     content: new FrameContent(payload, 0, payload.length),
     deadlineMs,
     id: '',
-    headers: withTrace(headers, traceparent),
+    headers: withTrace(headers, trace),
     waitForRoom: false,
     atLeastOnce: false,
     demand: 0,
   };
 }
 
-function withTrace(headers: ReadonlyMap<string, string>, traceparent: string | undefined): ReadonlyMap<string, string> {
-  if (traceparent === undefined || headers.has(TRACEPARENT) || headers.size >= MAX_HEADERS) return headers;
-  return new Map(headers).set(TRACEPARENT, traceparent);
+function withTrace(headers: ReadonlyMap<string, string>, trace: TraceHeaders | undefined): ReadonlyMap<string, string> {
+  if (trace === undefined) return headers;
+  const all = new Map(headers);
+  addTraceHeaders(all, trace, MAX_HEADERS);
+  return all;
 }
 
 const MAX_MARGIN_MS = 100;

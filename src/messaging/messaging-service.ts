@@ -118,7 +118,7 @@ export class MessagingService {
       nowMs: clock.now(),
       callDeadlineMs: call.deadlineMs,
       from: newId('client', random),
-      traceparent: call.traceparent,
+      trace: call.trace,
     };
   }
 

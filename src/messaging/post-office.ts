@@ -8,6 +8,7 @@ import { type PayloadInput, toPayload } from '../core/payload.js';
 import type { Random } from '../core/random.js';
 import type { Content, Recipient } from '../runtime/delivery.js';
 import type { PostBox, PostOffice, SendingContext } from '../runtime/post-office.js';
+import { traceWithin } from '../telemetry/trace-headers.js';
 import { AnswerParts } from './answer-parts.js';
 import { headersOf, NO_HEADERS } from './headers.js';
 import type { Messages } from './messages.js';
@@ -30,7 +31,7 @@ export class AgentPostOffice implements PostOffice {
   }
 }
 
-const EVER: SendingContext = { deadlineMs: Number.POSITIVE_INFINITY, traceparent: undefined };
+const EVER: SendingContext = { deadlineMs: Number.POSITIVE_INFINITY, trace: undefined };
 
 /** How one agent or client talks. */
 export class Sender implements Messenger {
@@ -76,7 +77,7 @@ export class Sender implements Messenger {
     demand: number,
   ): OutgoingMessage {
     const now = this.deps.clock.now();
-    const { deadlineMs, traceparent } = this.context;
+    const { deadlineMs, trace } = this.context;
     if (options === undefined) {
       return {
         from: this.from,
@@ -85,7 +86,7 @@ export class Sender implements Messenger {
         content: toPayload(payload),
         deadlineMs: Math.min(now + DEFAULT_DEADLINE_MS, deadlineMs),
         id: '',
-        headers: traceparent === undefined ? NO_HEADERS : headersOf(undefined, traceparent),
+        headers: trace === undefined ? NO_HEADERS : headersOf(undefined, trace),
         waitForRoom: false,
         atLeastOnce: false,
         demand,
@@ -100,7 +101,7 @@ export class Sender implements Messenger {
       content: toPayload(payload),
       deadlineMs: Math.min(now + timeoutOf(options), deadlineMs),
       id,
-      headers: headersOf(options.headers, options.traceparent ?? traceparent),
+      headers: headersOf(options.headers, traceWithin(options, trace)),
       waitForRoom,
       atLeastOnce,
       demand,

@@ -1,6 +1,6 @@
 import { TroupeError } from '../core/errors.js';
 import type { Call } from '../rpc/call.js';
-import { validTraceparent } from '../telemetry/trace-context.js';
+import { type TraceHeaders, traceHeadersOf } from '../telemetry/trace-headers.js';
 
 /** A task of an attached program, as the call that it would be if it had come by itself. */
 export class ProgramCall implements Call {
@@ -37,8 +37,8 @@ export class ProgramCall implements Call {
     return this.headers.get(name);
   }
 
-  get traceparent(): string | undefined {
-    return validTraceparent(this.header('traceparent'));
+  get trace(): TraceHeaders | undefined {
+    return traceHeadersOf((name) => this.headers.get(name));
   }
 
   /** Nobody waits any more. */

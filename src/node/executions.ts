@@ -3,6 +3,7 @@ import { codeOf, isTroupeError } from '../core/errors.js';
 import type { Turn } from '../runtime/turn.js';
 import { INSTRUMENTS } from '../telemetry/instruments.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import type { TraceHeaders } from '../telemetry/trace-headers.js';
 import { type Hop, SpanKind, type Tracing } from '../telemetry/tracing.js';
 
 export interface ExecutionsDeps {
@@ -17,7 +18,7 @@ export interface Arrival {
   readonly agentId: string;
   readonly taskId: string;
   readonly attempt: number;
-  readonly traceparent: string | undefined;
+  readonly trace: TraceHeaders | undefined;
 }
 
 /** Measures what the agents of a node do with their tasks, and makes the spans of that. */
@@ -25,11 +26,11 @@ export class Executions {
   constructor(private readonly deps: ExecutionsDeps) {}
 
   /** Hands a task to its agent with `execute`, which gets the part of the trace that it is. @throws what that throws: it was not let in. */
-  begin({ kind, agentId, taskId, attempt, traceparent }: Arrival, execute: (hop: Hop | undefined) => Turn): Turn {
+  begin({ kind, agentId, taskId, attempt, trace }: Arrival, execute: (hop: Hop | undefined) => Turn): Turn {
     const { metrics, tracing } = this.deps;
     const hop = tracing?.begin(`troupe.agent ${kind}`, {
       kind: SpanKind.SERVER,
-      parent: traceparent,
+      parent: trace,
       attributes: {
         'troupe.agent.id': agentId,
         'troupe.agent.kind': kind,

@@ -19,6 +19,7 @@ import type { AgentHost } from '../runtime/host.js';
 import { notStarted } from '../runtime/refusals.js';
 import type { TaskSink, Turn } from '../runtime/turn.js';
 import type { ProcessLoad } from '../telemetry/process-load.js';
+import type { TraceHeaders } from '../telemetry/trace-headers.js';
 import type { Executions } from './executions.js';
 import { encodeResult } from './result.js';
 import { type TaskStream, TaskStreams } from './task-streams.js';
@@ -27,7 +28,7 @@ import { type TaskStream, TaskStreams } from './task-streams.js';
 export interface TaskCall {
   /** Milliseconds since the epoch. */
   readonly deadlineMs: number;
-  readonly traceparent: string | undefined;
+  readonly trace: TraceHeaders | undefined;
 }
 
 export interface LocalTasksDeps {
@@ -105,7 +106,7 @@ export class LocalNodeTasks {
     this.streams.close();
   }
 
-  private begin({ task, attempt, routerIsolated }: TaskRequest, { deadlineMs, traceparent }: TaskCall, sink?: TaskSink): Turn {
+  private begin({ task, attempt, routerIsolated }: TaskRequest, { deadlineMs, trace }: TaskCall, sink?: TaskSink): Turn {
     if (task === undefined) throw invalidArgument('task', 'is required');
     if (task.agentId === '')
       throw invalidArgument(
@@ -130,13 +131,13 @@ export class LocalNodeTasks {
       priority: priorityFromMessage(task.priority) ?? 'normal',
       payload: () => decodePayload(task.payload),
       deadlineMs: Math.min(deadlineMs, task.deadline?.getTime() ?? deadlineMs),
-      traceparent,
+      trace,
     };
     const kind = executions === undefined ? undefined : host.find(task.agentId)?.manifest.kind;
     if (executions === undefined || kind === undefined) return host.execute(task.agentId, input, sink);
-    const arrival = { kind, agentId: task.agentId, taskId: task.id, attempt: input.attempt, traceparent };
+    const arrival = { kind, agentId: task.agentId, taskId: task.id, attempt: input.attempt, trace };
     return executions.begin(arrival, (hop) =>
-      host.execute(task.agentId, hop === undefined ? input : { ...input, hop, traceparent: hop.traceparent }, sink),
+      host.execute(task.agentId, hop === undefined ? input : { ...input, hop, trace: hop }, sink),
     );
   }
 

@@ -109,7 +109,7 @@ export function nodeService(deps: NodeServiceDeps): Handlers<typeof RoutedNodeDe
 
 function taskCall(call: Call, task: RoutedTask | undefined, { clock }: NodeServiceDeps): TaskCall {
   const deadlineMs = effectiveDeadline(clock.now(), call.deadlineMs, task?.deadline?.getTime());
-  return { deadlineMs, traceparent: call.traceparent };
+  return { deadlineMs, trace: call.trace };
 }
 
 /** Routers check the rest; this is what a node relies on. */

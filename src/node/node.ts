@@ -159,10 +159,18 @@ export class AgentNode {
     }
     const activation = await start();
     const { manifest } = activation;
+    // A drain that began meanwhile stops it.
+    host.checkDraining();
     try {
-      await membership.put(this.agentInstance(activation.manifest));
+      await membership.put(this.agentInstance(manifest));
     } catch (error) {
-      await host.deactivate(manifest.id, 0);
+      if (isTroupeError(error, 'WITHDRAWN')) {
+        // Whoever took it out again stops it.
+        host.checkDraining();
+        throw error;
+      }
+      await activation.stop(0);
+      host.forget(activation);
       if (isTroupeError(error, 'ALREADY_REGISTERED')) {
         const where = error.metadata.node_id || 'another node';
         throw new TroupeError(

@@ -12,6 +12,7 @@ import type { Peer } from '../link/peer.js';
 import { encodeMessage } from '../rpc/encode.js';
 import { toStatusMessage } from '../rpc/status.js';
 import type { Logger } from '../telemetry/logger.js';
+import type { TraceHeaders } from '../telemetry/trace-headers.js';
 import type { LocalNodeTasks, TaskCall } from './local-tasks.js';
 import { StreamRoom } from './stream-room.js';
 
@@ -35,13 +36,14 @@ export class ReceivedTasks {
 
   constructor(private readonly deps: ReceivedTasksDeps) {}
 
-  task(peer: Peer, { id, content, traceparent }: TaskEnvelope): void {
+  task(peer: Peer, envelope: TaskEnvelope): void {
+    const { id, content } = envelope;
     switch (content?.$case) {
       case 'execute':
-        void this.execute(peer, id, content.value, traceparent);
+        void this.execute(peer, id, content.value, envelope);
         return;
       case 'stream':
-        void this.stream(peer, id, content.value, traceparent);
+        void this.stream(peer, id, content.value, envelope);
         return;
       case 'demand':
         this.running.get(peer)?.get(id)?.demand(content.value);
@@ -65,10 +67,10 @@ export class ReceivedTasks {
     for (const each of running?.values() ?? []) each.cancel(error);
   }
 
-  private async execute(peer: Peer, id: number, request: RoutedExecuteTaskRequest, traceparent: string): Promise<void> {
+  private async execute(peer: Peer, id: number, request: RoutedExecuteTaskRequest, envelope: TaskEnvelope): Promise<void> {
     const mine = this.add(peer, id);
     try {
-      const { response, cancel } = this.deps.tasks.execute(request, this.callOf(request.task, traceparent));
+      const { response, cancel } = this.deps.tasks.execute(request, this.callOf(request.task, envelope));
       mine.cancel = cancel;
       this.end(peer, id, mine, { $case: 'response', value: await response });
     } catch (error) {
@@ -76,7 +78,7 @@ export class ReceivedTasks {
     }
   }
 
-  private async stream(peer: Peer, id: number, request: RoutedStreamTaskRequest, traceparent: string): Promise<void> {
+  private async stream(peer: Peer, id: number, request: RoutedStreamTaskRequest, envelope: TaskEnvelope): Promise<void> {
     const mine = this.add(peer, id);
     const caller = new AbortController();
     const room = new StreamRoom();
@@ -87,7 +89,7 @@ export class ReceivedTasks {
     };
     let messages: AsyncIterator<RoutedStreamTaskResponse> | undefined;
     try {
-      messages = this.deps.tasks.stream(request, { ...this.callOf(request.task, traceparent), signal: caller.signal });
+      messages = this.deps.tasks.stream(request, { ...this.callOf(request.task, envelope), signal: caller.signal });
       while (await room.more()) {
         const step = await messages.next();
         if (step.done === true) return this.end(peer, id, mine, { $case: 'end', value: {} });
@@ -102,10 +104,10 @@ export class ReceivedTasks {
     }
   }
 
-  private callOf(task: RoutedTask | undefined, traceparent: string): TaskCall {
+  private callOf(task: RoutedTask | undefined, envelope: TaskEnvelope): TaskCall {
     return {
       deadlineMs: effectiveDeadline(this.deps.clock.now(), task?.deadline?.getTime()),
-      traceparent: traceparent === '' ? undefined : traceparent,
+      trace: traceOf(envelope),
     };
   }
 
@@ -148,6 +150,11 @@ export function refuseTask(peer: Peer, id: number, error: TroupeError): void {
 
 function say(peer: Peer, id: number, outcome: Outcome): void {
   peer.answerTask(id, encodeMessage(OutcomeEnvelope, { id, outcome }));
+}
+
+function traceOf({ traceparent, tracestate, baggage }: TaskEnvelope): TraceHeaders | undefined {
+  if (traceparent === '' && baggage === '') return undefined;
+  return { traceparent: traceparent || undefined, tracestate: tracestate || undefined, baggage: baggage || undefined };
 }
 
 function sizeOf({ event }: RoutedStreamTaskResponse): number {

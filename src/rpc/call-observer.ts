@@ -44,7 +44,7 @@ export class CallObserver {
 
   begin(call: GrpcCall): ObservedCall {
     if (this.tracing !== undefined) {
-      const options = { kind: SpanKind.SERVER, parent: call.header('traceparent'), attributes: this.attributes };
+      const options = { kind: SpanKind.SERVER, parent: call.sentTrace, attributes: this.attributes };
       call.hop = this.tracing.begin(this.method, options);
     }
     this.open += 1;

@@ -1,6 +1,6 @@
 import type { Metadata } from '@grpc/grpc-js';
 import { deadlineExceeded, TroupeError } from '../core/errors.js';
-import { validTraceparent } from '../telemetry/trace-context.js';
+import { type TraceHeaders, traceHeadersOf } from '../telemetry/trace-headers.js';
 import type { Hop } from '../telemetry/tracing.js';
 
 /** What a handler knows of the call that it answers. */
@@ -21,8 +21,8 @@ export interface Call {
   onCancel(callback: (error: TroupeError) => void): void;
   /** The first value of a request header; undefined when it was not sent. */
   header(name: string): string | undefined;
-  /** W3C trace context for what the call leads to: of this hop's span, or as the caller sent it; undefined where there is no valid one. */
-  readonly traceparent: string | undefined;
+  /** What goes with all that the call leads to: of this hop's span, or as the caller sent it; undefined where there is none. */
+  readonly trace: TraceHeaders | undefined;
 }
 
 /** The part of grpc-js's server calls that is used here. */
@@ -40,6 +40,8 @@ export class GrpcCall implements Call {
   hop: Hop | undefined;
   private controller: AbortController | undefined;
   private answered = false;
+  /** Null: the caller sent nothing of it. */
+  private sent: TraceHeaders | null | undefined;
 
   /** `isConnected` tells, when the call ends early, whether its connection is still there. */
   constructor(
@@ -92,9 +94,14 @@ export class GrpcCall implements Call {
     return value === undefined ? undefined : value.toString();
   }
 
-  get traceparent(): string | undefined {
-    if (this.hop !== undefined) return this.hop.traceparent;
-    return validTraceparent(this.header('traceparent'));
+  get trace(): TraceHeaders | undefined {
+    return this.hop ?? this.sentTrace;
+  }
+
+  /** As the caller sent it. */
+  get sentTrace(): TraceHeaders | undefined {
+    if (this.sent === undefined) this.sent = traceHeadersOf((name) => this.header(name)) ?? null;
+    return this.sent ?? undefined;
   }
 
   private cancelError(): TroupeError {

@@ -30,9 +30,9 @@ export function asGrpcHandler(
   { logger, isConnected, calls, observer }: HandlerDeps,
 ): grpc.UntypedHandleCall {
   const codec = { request: method.requestType as MessageType<unknown>, response: method.responseType as MessageType<unknown> };
-  const fail = (call: ServerCall, { traceparent }: GrpcCall, error: unknown) => {
+  const fail = (call: ServerCall, { trace }: GrpcCall, error: unknown) => {
     if (!(error instanceof TroupeError) && !call.cancelled)
-      logger.error('a handler failed', { method: call.getPath(), error, ...traceFields(traceparent) });
+      logger.error('a handler failed', { method: call.getPath(), error, ...traceFields(trace?.traceparent) });
     return toStatusObject(error);
   };
 

@@ -1,6 +1,7 @@
 import { type Channel, Metadata, type StatusObject, status } from '@grpc/grpc-js';
 import { systemClock } from '../core/clock.js';
 import { abortError, TroupeError } from '../core/errors.js';
+import { type TraceHeaders, traceEntries } from '../telemetry/trace-headers.js';
 import { IncomingMessages } from './incoming-messages.js';
 import type { CallLease, ChannelSource } from './renewed-channel.js';
 import { fromServiceError } from './status.js';
@@ -8,7 +9,7 @@ import { fromServiceError } from './status.js';
 export interface RawCallOptions {
   /** Milliseconds since the epoch. */
   readonly deadlineMs: number;
-  readonly traceparent?: string | undefined;
+  readonly trace?: TraceHeaders | undefined;
   /**
    * The peer is told of the deadline, and its answer to that waited for so much longer; 0 when not given. A caller that ends its calls itself
    * sends RST_STREAM for each, of which Node.js' HTTP/2 server takes 1,000 and 33 a second after that, and then ends the connection.
@@ -189,10 +190,10 @@ function cancel(call: GrpcCall): void {
 
 const NO_METADATA = new Metadata();
 
-function metadataOf({ traceparent }: RawCallOptions): Metadata {
-  if (traceparent === undefined) return NO_METADATA;
+function metadataOf({ trace }: RawCallOptions): Metadata {
+  if (trace === undefined) return NO_METADATA;
   const metadata = new Metadata();
-  metadata.set('traceparent', traceparent);
+  for (const [name, value] of traceEntries(trace)) metadata.set(name, value);
   return metadata;
 }
 

@@ -236,7 +236,7 @@ export class Activation {
     if (error instanceof TroupeError) return asAnswer(error);
     // Whose caller has gone may well throw: nobody sees it.
     if (!turn.isCalledOff)
-      this.logger.warn('agent failed a task', { task: turn.input.id, error, ...traceFields(turn.input.traceparent) });
+      this.logger.warn('agent failed a task', { task: turn.input.id, error, ...traceFields(turn.input.trace?.traceparent) });
     return this.agentError(error);
   }
 

@@ -5,6 +5,8 @@ import type { Clock } from '../core/clock.js';
 import { messageOf, TroupeError } from '../core/errors.js';
 import { type PayloadInput, toPayload } from '../core/payload.js';
 import type { Logger } from '../telemetry/logger.js';
+import { isUnsampled } from '../telemetry/trace-context.js';
+import { traceHeadersOf } from '../telemetry/trace-headers.js';
 import { type Hop, SpanKind, type Tracing, traceFields } from '../telemetry/tracing.js';
 import { Delivery, type Recipient } from './delivery.js';
 import { MessageMailbox } from './message-mailbox.js';
@@ -172,9 +174,11 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
   private hopOf({ headers, topic, from }: Delivery): Hop | undefined {
     const { tracing, manifest } = this.options;
     if (tracing === undefined || headers.size === 0) return undefined;
+    const traceparent = headers.get('traceparent');
+    if (traceparent === undefined || isUnsampled(traceparent)) return undefined;
     return tracing.follow(`troupe.message ${manifest.kind}`, {
       kind: SpanKind.CONSUMER,
-      parent: headers.get('traceparent'),
+      parent: traceHeadersOf((name) => headers.get(name)),
       attributes: { 'troupe.agent.id': this.id, 'troupe.message.from': from, 'troupe.message.topic': topic },
     });
   }

@@ -118,7 +118,8 @@ export class AgentHost {
     return activation;
   }
 
-  private checkDraining(): void {
+  /** @throws FAILED_PRECONDITION / NODE_DRAINING once it drains. */
+  checkDraining(): void {
     if (this.draining)
       throw new TroupeError('FAILED_PRECONDITION', 'NODE_DRAINING', 'this node drains and takes no agents; go to another');
   }

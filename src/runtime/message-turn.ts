@@ -5,6 +5,7 @@ import { MAX_TIMER_MS } from '../core/clock.js';
 import { deadlineExceeded } from '../core/errors.js';
 import { type PayloadInput, toPayload } from '../core/payload.js';
 import type { Logger } from '../telemetry/logger.js';
+import { type TraceHeaders, traceHeadersOf, traceRecord } from '../telemetry/trace-headers.js';
 import { type Hop, silentSpan, traceFields } from '../telemetry/tracing.js';
 import type { Delivery } from './delivery.js';
 import { streamOverflow } from './part-gate.js';
@@ -66,6 +67,9 @@ export class MessageTurn implements MessageContext {
   }
   get traceparent(): string | undefined {
     return this.hop?.traceparent ?? this.delivery.headers.get('traceparent');
+  }
+  get traceHeaders() {
+    return traceRecord(this.trace);
   }
 
   /** Made on first use: a signal and a timer for each message cost more than all else about it. */
@@ -140,10 +144,15 @@ export class MessageTurn implements MessageContext {
     this.disarmWait = this.scope.clock.after(ms, () => this.delivery.cancel(deadlineExceeded()));
   }
 
+  private get trace(): TraceHeaders | undefined {
+    const { headers } = this.delivery;
+    return this.hop ?? (headers.size === 0 ? undefined : traceHeadersOf((name) => headers.get(name)));
+  }
+
   private post(): Messenger {
-    const { traceparent, delivery } = this;
+    const { delivery } = this;
     const deadlineMs = delivery.kind === 'send' ? Number.POSITIVE_INFINITY : delivery.deadlineMs;
-    this.messenger ??= this.scope.box.within({ deadlineMs, traceparent });
+    this.messenger ??= this.scope.box.within({ deadlineMs, trace: this.trace });
     return this.messenger;
   }
 }

@@ -1,11 +1,12 @@
 import type { Messenger, Subscription } from '../agent/messages.js';
+import type { TraceHeaders } from '../telemetry/trace-headers.js';
 import type { Recipient } from './delivery.js';
 
 /** What the context of a message or task adds to all that is sent from there. */
 export interface SendingContext {
   /** Milliseconds since the epoch: nothing that is sent waits longer. */
   readonly deadlineMs: number;
-  readonly traceparent: string | undefined;
+  readonly trace: TraceHeaders | undefined;
 }
 
 /** What an agent needs of whoever carries messages. */

@@ -8,6 +8,7 @@ import { type Payload, type PayloadInput, payloadJson, payloadText, toPayload } 
 import type { Priority } from '../core/priority.js';
 import type { Place } from '../core/priority-queue.js';
 import type { Logger } from '../telemetry/logger.js';
+import { type TraceHeaders, traceRecord } from '../telemetry/trace-headers.js';
 import { type Hop, silentSpan, traceFields } from '../telemetry/tracing.js';
 import type { MailItem } from './mailbox.js';
 import type { PostBox } from './post-office.js';
@@ -23,7 +24,7 @@ export interface TaskInput {
   readonly payload: () => Payload;
   /** Milliseconds since the epoch. */
   readonly deadlineMs: number;
-  readonly traceparent: string | undefined;
+  readonly trace: TraceHeaders | undefined;
   /** The part of the trace that the agent's work is. */
   readonly hop?: Hop | undefined;
 }
@@ -272,7 +273,10 @@ export class TurnContext implements TaskContext {
     return this.turn.signal;
   }
   get traceparent() {
-    return this.turn.input.traceparent;
+    return this.turn.input.trace?.traceparent;
+  }
+  get traceHeaders() {
+    return traceRecord(this.turn.input.trace);
   }
   remainingMs(): number {
     return this.turn.remainingMs();
@@ -300,8 +304,8 @@ export class TurnContext implements TaskContext {
   }
 
   private post(): Messenger {
-    const { deadlineMs, traceparent } = this.turn.input;
-    this.messenger ??= this.talk.box.within({ deadlineMs, traceparent });
+    const { deadlineMs, trace } = this.turn.input;
+    this.messenger ??= this.talk.box.within({ deadlineMs, trace });
     return this.messenger;
   }
 }

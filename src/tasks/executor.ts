@@ -6,11 +6,12 @@ import type {
   RoutedStreamTaskRequest,
   RoutedStreamTaskResponse,
 } from '../gen/troupe/internal/v1/routed.js';
+import type { TraceHeaders } from '../telemetry/trace-headers.js';
 
 export interface ExecuteOptions {
   /** Milliseconds since the epoch. */
   readonly deadlineMs: number;
-  readonly traceparent: string | undefined;
+  readonly trace: TraceHeaders | undefined;
 }
 
 /** One try under way. */

@@ -2,15 +2,25 @@ import type { RoutedExecuteTaskResponse, RoutedRunResponse, RoutedTask } from '.
 import type { Call } from '../rpc/call.js';
 import type { Route } from '../upstream/route.js';
 import { type OrderContext, orderTask, type TaskOrder } from './task-order.js';
-import { defaultAnswer, loadFromMessage, orderContext, requestFor, type TasksDeps, withFallbacks } from './task-routing.js';
+import {
+  defaultAnswer,
+  loadFromMessage,
+  orderContext,
+  requestFor,
+  type TasksDeps,
+  takeIn,
+  withFallbacks,
+} from './task-routing.js';
 
 const TOLD = { load: ({ load }: RoutedExecuteTaskResponse) => loadFromMessage(load) };
 
 /** Tasks.Run. */
 export async function runTask(deps: TasksDeps, given: RoutedTask | undefined, call: Call): Promise<RoutedRunResponse> {
-  deps.admission.admitCaller(call);
   const context = orderContext(deps, call);
-  const order = orderTask(given, context);
+  const order = takeIn(deps, () => {
+    deps.admission.admitCaller(call);
+    return orderTask(given, context);
+  });
   const ended = deps.telemetry?.begin(order.route.capabilities);
   if (ended === undefined) return routeTask(deps, order, context, call);
   try {
@@ -24,7 +34,7 @@ export async function runTask(deps: TasksDeps, given: RoutedTask | undefined, ca
 }
 
 async function routeTask(deps: TasksDeps, order: TaskOrder, context: OrderContext, call: Call): Promise<RoutedRunResponse> {
-  const options = { deadlineMs: order.route.deadlineMs, traceparent: call.traceparent };
+  const options = { deadlineMs: order.route.deadlineMs, trace: call.trace };
   let current: Route<RoutedExecuteTaskResponse> | undefined;
   call.onCancel((error) => current?.cancel(error));
   const { telemetry } = deps;

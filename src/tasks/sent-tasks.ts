@@ -11,6 +11,7 @@ import type {
 import { notSent, type Peer } from '../link/peer.js';
 import { encodeMessage } from '../rpc/encode.js';
 import { fromStatusMessage } from '../rpc/status.js';
+import type { TraceHeaders } from '../telemetry/trace-headers.js';
 import type { ExecuteOptions, Execution } from './executor.js';
 import { StreamedOutcomes } from './streamed-outcomes.js';
 
@@ -52,7 +53,7 @@ export class SentTasks {
 
   constructor(private readonly deps: SentTasksDeps) {}
 
-  execute(peer: Peer, request: RoutedExecuteTaskRequest, { deadlineMs, traceparent }: ExecuteOptions): Execution {
+  execute(peer: Peer, request: RoutedExecuteTaskRequest, { deadlineMs, trace }: ExecuteOptions): Execution {
     let id = 0;
     const response = new Promise<RoutedExecuteTaskResponse>((resolve, reject) => {
       const outcome = (of: Outcome): false => {
@@ -60,7 +61,7 @@ export class SentTasks {
         else reject(errorOf(of));
         return false;
       };
-      id = this.send(peer, { deadlineMs, frame: 0, outcome, failed: reject }, { $case: 'execute', value: request }, traceparent);
+      id = this.send(peer, { deadlineMs, frame: 0, outcome, failed: reject }, { $case: 'execute', value: request }, trace);
     });
     return { response, cancel: () => this.callOff(peer, id, new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled')) };
   }
@@ -69,7 +70,7 @@ export class SentTasks {
   async *stream(
     peer: Peer,
     request: RoutedStreamTaskRequest,
-    { deadlineMs, traceparent, signal }: ExecuteOptions & { readonly signal: AbortSignal },
+    { deadlineMs, trace, signal }: ExecuteOptions & { readonly signal: AbortSignal },
   ): AsyncGenerator<RoutedStreamTaskResponse, void, undefined> {
     if (signal.aborted) throw abortError(signal);
     const outcomes = new StreamedOutcomes((messages) => tell(peer, id, { $case: 'demand', value: messages }));
@@ -80,7 +81,7 @@ export class SentTasks {
       return of?.$case === 'event';
     };
     const pending = { deadlineMs, frame: 0, outcome, failed: (error: TroupeError) => outcomes.fail(error) };
-    const id = this.send(peer, pending, { $case: 'stream', value: request }, traceparent);
+    const id = this.send(peer, pending, { $case: 'stream', value: request }, trace);
     const onAbort = () => this.callOff(peer, id, abortError(signal));
     signal.addEventListener('abort', onAbort, { once: true });
     try {
@@ -112,11 +113,11 @@ export class SentTasks {
   }
 
   /** Gives its id; where it is refused, its end has been told by then. */
-  private send(peer: Peer, pending: Pending, content: Content, traceparent = ''): number {
+  private send(peer: Peer, pending: Pending, content: Content, trace: TraceHeaders | undefined): number {
     const exchange = this.exchangeWith(peer);
     const id = nextId(exchange);
     try {
-      pending.frame = peer.sendTask(id, encodeMessage(TaskEnvelope, { id, content, traceparent }));
+      pending.frame = peer.sendTask(id, taskEnvelope(id, content, trace));
       exchange.pending.set(id, pending);
       this.sweepLater();
     } catch (error) {
@@ -181,8 +182,15 @@ function nextId(exchange: Exchange): number {
 }
 
 function tell(peer: Peer, id: number, content: Content): void {
-  peer.tellTask(id, encodeMessage(TaskEnvelope, { id, content, traceparent: '' }));
+  peer.tellTask(id, taskEnvelope(id, content, undefined));
 }
+
+function taskEnvelope(id: number, content: Content, trace: TraceHeaders | undefined): Buffer {
+  const { traceparent = '', tracestate = '', baggage = '' } = trace ?? NO_TRACE;
+  return encodeMessage(TaskEnvelope, { id, content, traceparent, tracestate, baggage });
+}
+
+const NO_TRACE: TraceHeaders = { traceparent: undefined };
 
 function errorOf(outcome: Outcome): TroupeError {
   if (outcome?.$case === 'error') return fromStatusMessage(outcome.value);

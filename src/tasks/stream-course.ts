@@ -11,7 +11,7 @@ import { durationFromMs } from '../rpc/codec/time.js';
 import { outcomeOf, verdictOf } from '../upstream/outcome.js';
 import type { Route } from '../upstream/route.js';
 import { ABANDONED, REACHED, SUCCEEDED, type Verdict } from '../upstream/verdict.js';
-import { placeOf } from './executor.js';
+import { type ExecuteOptions, placeOf } from './executor.js';
 import { isLost, StreamReader } from './stream-reader.js';
 import type { TaskOrder } from './task-order.js';
 import { loadFromMessage, orderContext, requestFor, type TasksDeps, withFallbacks } from './task-routing.js';
@@ -53,7 +53,7 @@ export class StreamCourse {
   private load: RoutedStreamTaskResponse['load'];
   private route: Route<BegunStream> | undefined;
   private readonly reader: StreamReader;
-  private readonly options: { readonly deadlineMs: number; readonly traceparent: string | undefined };
+  private readonly options: ExecuteOptions;
 
   constructor(
     private readonly deps: TasksDeps,
@@ -63,7 +63,7 @@ export class StreamCourse {
   ) {
     const { clock } = deps;
     this.reader = new StreamReader({ clock, onLost: () => this.release(ABANDONED) }, course.windowMs, call);
-    this.options = { deadlineMs: order.route.deadlineMs, traceparent: call.traceparent };
+    this.options = { deadlineMs: order.route.deadlineMs, trace: call.trace };
     call.onCancel((error) => {
       // Whoever may come back finds it begun.
       if (!isLost(error, course.windowMs)) this.route?.cancel(error);
@@ -190,7 +190,7 @@ export class StreamCourse {
         const signal = AbortSignal.any([controller.signal, this.reader.signal]);
         const request = { ...requestFor(deps, task, target, tries + attempt), ...extra };
         onSent(target.instance.nodeId, fallback);
-        const begin = (each: typeof options) => {
+        const begin = (each: ExecuteOptions) => {
           const rest = deps.executor.stream(placeOf(target), request, { ...each, signal })[Symbol.asyncIterator]();
           const begun = async () => ({ target, attempt: tries + attempt, first: await rest.next(), rest });
           const cancel = () => controller.abort(new TroupeError('CANCELLED', 'CANCELLED', 'the caller cancelled'));

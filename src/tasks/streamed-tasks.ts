@@ -16,7 +16,7 @@ import { placeOf } from './executor.js';
 import { lostMidway, StreamCourse, type StreamEvent } from './stream-course.js';
 import { StreamReader } from './stream-reader.js';
 import { orderTask, type TaskOrder } from './task-order.js';
-import { defaultAnswer, orderContext, type TasksDeps } from './task-routing.js';
+import { defaultAnswer, orderContext, type TasksDeps, takeIn } from './task-routing.js';
 
 /** Streams of which it is known where they went; the oldest are forgotten first. */
 const MAX_REMEMBERED = 10_000;
@@ -39,11 +39,12 @@ export class StreamedTasks {
   constructor(private readonly deps: TasksDeps) {}
 
   run(request: RoutedRunStreamRequest, call: Call): AsyncIterable<RoutedRunStreamResponse> {
-    const windowMs = resumeWindowMs(request.resumeWindow);
-    if (request.resume !== undefined) return this.resume(request, request.resume, windowMs, call);
-    this.deps.admission.admitCaller(call);
-    const order = orderTask(request.task, orderContext(this.deps, call));
-    return this.begin(order, windowMs, call);
+    const { resume, resumeWindow, task } = request;
+    if (resume !== undefined) return this.resume(request, resume, resumeWindowMs(resumeWindow), call);
+    return takeIn(this.deps, () => {
+      this.deps.admission.admitCaller(call);
+      return this.begin(orderTask(task, orderContext(this.deps, call)), resumeWindowMs(resumeWindow), call);
+    });
   }
 
   private async *begin(order: TaskOrder, windowMs: number, call: Call): AsyncGenerator<RoutedRunStreamResponse, void, undefined> {
@@ -104,7 +105,7 @@ export class StreamedTasks {
     const request = RoutedStreamTaskRequest.fromPartial({ task: { id: taskId }, resumeAfter: afterCursor });
     // The deadline is the task's, which its node keeps.
     const deadlineMs = Number.isFinite(call.deadlineMs) ? call.deadlineMs : clock.now() + MAX_DEADLINE_MS;
-    const options = { deadlineMs, traceparent: undefined, signal: reader.signal };
+    const options = { deadlineMs, trace: undefined, signal: reader.signal };
     const events = executor.stream(placeOf(node), request, options)[Symbol.asyncIterator]();
     reader.reads(events);
     try {

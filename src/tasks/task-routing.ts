@@ -34,6 +34,16 @@ export function orderContext({ clock, random, defaultStrategy, policy }: TasksDe
   return { nowMs: clock.now(), callDeadlineMs: call.deadlineMs, defaultStrategy, policy, random };
 }
 
+/** What `check` makes of a task that has come, before it is routed. @throws what that throws: the task was refused, and is counted. */
+export function takeIn<T>({ telemetry }: TasksDeps, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    telemetry?.refused(error);
+    throw error;
+  }
+}
+
 /** What `attempt` throws when no agent has taken the task, so that another capability may do it. */
 const NOT_TAKEN = new Set(['NO_AGENT', 'UNKNOWN_AGENT']);
 

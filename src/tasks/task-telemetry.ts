@@ -3,7 +3,9 @@ import { codeOf, isTroupeError, TroupeError } from '../core/errors.js';
 import type { Target } from '../discovery/view.js';
 import { INSTRUMENTS } from '../telemetry/instruments.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import type { TraceHeaders } from '../telemetry/trace-headers.js';
 import { SpanKind, type Tracing } from '../telemetry/tracing.js';
+import { isRateLimited } from '../upstream/admission.js';
 import { outcomeOf } from '../upstream/outcome.js';
 import type { Try } from '../upstream/route.js';
 
@@ -16,7 +18,7 @@ export interface TaskTelemetryDeps {
 }
 
 interface Tracked {
-  readonly traceparent: string | undefined;
+  readonly trace: TraceHeaders | undefined;
 }
 
 /** Measures the tasks of a router and its tries, and makes the spans of the tries. */
@@ -25,6 +27,11 @@ export class TaskTelemetry {
 
   constructor(private readonly deps: TaskTelemetryDeps) {
     deps.metrics?.observe(INSTRUMENTS.taskInFlight, () => this.inFlight);
+  }
+
+  /** A task was refused by this router itself. */
+  refused(error: unknown): void {
+    this.deps.metrics?.counter(INSTRUMENTS.taskRefused, isTroupeError(error) ? error.reason : 'INTERNAL').add();
   }
 
   /** A task begins. Gives how to tell its end: with its error, where it failed. */
@@ -37,6 +44,10 @@ export class TaskTelemetry {
     return (error) => {
       this.inFlight -= 1;
       if (metrics === undefined) return;
+      if (isRateLimited(error)) {
+        this.refused(error);
+        return;
+      }
       const code = error === undefined ? 'OK' : codeOf(error);
       const label = isTroupeError(error, 'NO_AGENT') ? UNKNOWN : known;
       metrics.histogram(INSTRUMENTS.taskDuration, label, code).record((clock.monotonicMs() - beganAtMs) / 1_000);
@@ -84,7 +95,7 @@ export class TaskTelemetry {
     const { metrics, tracing } = this.deps;
     const hop = tracing?.begin('troupe.task.attempt', {
       kind: SpanKind.CLIENT,
-      parent: options.traceparent,
+      parent: options.trace,
       attributes: {
         'troupe.agent.id': instance.id,
         'troupe.node.id': instance.nodeId,
@@ -99,7 +110,7 @@ export class TaskTelemetry {
       metrics?.counter(INSTRUMENTS.taskAttempts, capabilityLabel(capabilities), outcomeLabel(error)).add();
     };
     try {
-      return watch(send(hop === undefined ? options : { ...options, traceparent: hop.traceparent }), ended);
+      return watch(send(hop === undefined ? options : { ...options, trace: hop }), ended);
     } catch (error) {
       ended(error);
       throw error;
@@ -149,5 +160,6 @@ function capabilityLabel(capabilities: readonly string[]): string {
 
 function outcomeLabel(error: unknown): string {
   if (error === undefined) return 'completed';
-  return isTroupeError(error) ? outcomeOf(error) : 'failed';
+  if (!isTroupeError(error)) return 'failed';
+  return error.code === 'CANCELLED' ? 'canceled' : outcomeOf(error);
 }

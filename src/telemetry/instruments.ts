@@ -55,7 +55,13 @@ export const INSTRUMENTS = {
     'troupe.task.attempts',
     '1',
     ['capability', 'outcome'],
-    'Tries on agents: completed, answered (with an error), not_started, unknown (also where the caller left).',
+    'Tries on agents: completed, answered (with an error), not_started, canceled (nobody waits any more), unknown, failed (by a fault of the router).',
+  ),
+  taskRefused: counter(
+    'troupe.task.refused',
+    '1',
+    ['reason'],
+    'Tasks that this router refused itself, by its policy or as malformed: they are in no other instrument of tasks.',
   ),
   taskInFlight: gauge('troupe.task.in_flight', '1', [], 'Tasks under way at this router.'),
 

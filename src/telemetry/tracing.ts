@@ -2,6 +2,8 @@ import {
   type Attributes,
   type Context,
   context,
+  createTraceState,
+  propagation,
   ROOT_CONTEXT,
   type Span,
   type SpanContext,
@@ -13,19 +15,19 @@ import {
 import { codeOf, isTroupeError, messageOf } from '../core/errors.js';
 import type { Random } from '../core/random.js';
 import { formatTraceparent, isUnsampled, parseTraceparent, UnsampledTraces } from './trace-context.js';
+import type { TraceHeaders } from './trace-headers.js';
 
 export { SpanKind } from '@opentelemetry/api';
 
 export interface HopOptions {
   readonly kind: SpanKind;
-  /** `traceparent` of whoever asked; undefined: nobody did, and a trace begins here. */
-  readonly parent: string | undefined;
+  /** What whoever asked sent along; undefined, or without a `traceparent`: a trace begins here. */
+  readonly parent: TraceHeaders | undefined;
   readonly attributes?: Attributes;
 }
 
-/** A part of a trace that this process adds. */
-export interface Hop {
-  /** What goes on from here. */
+/** A part of a trace that this process adds, and the headers that go on from here. */
+export interface Hop extends TraceHeaders {
   readonly traceparent: string;
   /** Undefined where the trace is not sampled. */
   readonly span: Span | undefined;
@@ -56,32 +58,41 @@ export class Tracing {
 
   /** Undefined where the caller has decided that its trace is not sampled: what it sent goes on as it is. */
   begin(name: string, { kind, parent, attributes }: HopOptions): Hop | undefined {
-    if (parent !== undefined && isUnsampled(parent)) return undefined;
-    const remote = parent === undefined ? undefined : parseTraceparent(parent);
-    if (remote === undefined) return this.beginTrace(name, kind, attributes);
+    const traceparent = parent?.traceparent;
+    if (traceparent !== undefined && isUnsampled(traceparent)) return undefined;
+    const remote = traceparent === undefined ? undefined : parseTraceparent(traceparent);
+    if (remote === undefined) return this.beginTrace(name, kind, attributes, parent?.baggage);
     if (!isSampled(remote.flags)) return undefined;
-    const parentContext = trace.setSpanContext(ROOT_CONTEXT, spanContextOf(remote));
-    return new SampledHop(this.tracer.startSpan(name, { kind, ...(attributes && { attributes }) }, parentContext));
+    const { tracestate, baggage } = parent as TraceHeaders;
+    const traceState = tracestate === undefined ? {} : { traceState: createTraceState(tracestate) };
+    const parentContext = trace.setSpanContext(ROOT_CONTEXT, { ...spanContextOf(remote), ...traceState });
+    const span = this.tracer.startSpan(name, { kind, ...(attributes && { attributes }) }, parentContext);
+    return new SampledHop(span, tracestate, baggage);
   }
 
   /** As `begin`, for what begins no trace of its own: undefined also where there is no trace to go on with. */
   follow(name: string, options: HopOptions): Hop | undefined {
-    const { parent } = options;
-    if (parent === undefined || isUnsampled(parent) || parseTraceparent(parent) === undefined) return undefined;
+    const traceparent = options.parent?.traceparent;
+    if (traceparent === undefined || parseTraceparent(traceparent) === undefined) return undefined;
     return this.begin(name, options);
   }
 
-  private beginTrace(name: string, kind: SpanKind, attributes: Attributes | undefined): Hop {
-    if (this.random.next() >= this.ratio) return new UnsampledHop(this.unsampled.next());
+  private beginTrace(name: string, kind: SpanKind, attributes: Attributes | undefined, baggage: string | undefined): Hop {
+    if (this.random.next() >= this.ratio) return new UnsampledHop(this.unsampled.next(), baggage);
     const chosen = ROOT_CONTEXT.setValue(CHOSEN, true);
-    return new SampledHop(this.tracer.startSpan(name, { kind, root: true, ...(attributes && { attributes }) }, chosen));
+    const span = this.tracer.startSpan(name, { kind, root: true, ...(attributes && { attributes }) }, chosen);
+    return new SampledHop(span, undefined, baggage);
   }
 }
 
-/** Makes the span of a call that a program makes, under the span that it is in: nothing where the program has no OpenTelemetry. */
+/** Makes the span of a call that a program makes, under the span that it is in and with its baggage: nothing where the program has no OpenTelemetry. */
 export function beginClientHop(name: string, attributes: Attributes): Hop | undefined {
   const span = trace.getTracer('troupe').startSpan(name, { kind: SpanKind.CLIENT, attributes });
-  return trace.isSpanContextValid(span.spanContext()) ? new SampledHop(span) : undefined;
+  const { traceState } = span.spanContext();
+  if (!trace.isSpanContextValid(span.spanContext())) return undefined;
+  const injected: Record<string, string> = {};
+  propagation.inject(context.active(), injected);
+  return new SampledHop(span, traceState?.serialize() || undefined, injected.baggage);
 }
 
 /** The span that an agent's author gets where there is none that records: of the trace, if there is one. */
@@ -102,10 +113,15 @@ class SampledHop implements Hop {
   readonly traceparent: string;
   private readonly context: Context;
 
-  constructor(readonly span: Span) {
+  constructor(
+    readonly span: Span,
+    readonly tracestate: string | undefined,
+    readonly baggage: string | undefined,
+  ) {
     const { traceId, spanId, traceFlags } = span.spanContext();
     this.traceparent = formatTraceparent({ traceId, spanId, flags: traceFlags.toString(16).padStart(2, '0') });
-    this.context = trace.setSpan(ROOT_CONTEXT, span);
+    const carried = baggage === undefined ? ROOT_CONTEXT : propagation.extract(ROOT_CONTEXT, { baggage });
+    this.context = trace.setSpan(carried, span);
   }
 
   run<T>(work: () => T): T {
@@ -124,8 +140,12 @@ class SampledHop implements Hop {
 
 class UnsampledHop implements Hop {
   readonly span = undefined;
+  readonly tracestate = undefined;
 
-  constructor(readonly traceparent: string) {}
+  constructor(
+    readonly traceparent: string,
+    readonly baggage: string | undefined,
+  ) {}
 
   run<T>(work: () => T): T {
     return work();

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import { invalidArgument, TroupeError } from '../core/errors.js';
+import { invalidArgument, isTroupeError, TroupeError } from '../core/errors.js';
 import { ID_RULE, isId } from '../core/ids.js';
 import { RateLimiter } from '../resilience/rate-limiter.js';
 import type { RoutingPolicy } from './routing-policy.js';
@@ -50,8 +50,15 @@ function nameOf(caller: Caller): string {
   return given;
 }
 
+/** Whether it says that a router refused a task by its policy. */
+export function isRateLimited(error: unknown): boolean {
+  return isTroupeError(error, RATE_LIMITED) && error.metadata.started === 'false';
+}
+
+const RATE_LIMITED = 'RATE_LIMITED';
+
 function rateLimited(who: string, subject: string, waitMs: number): TroupeError {
-  return new TroupeError('RESOURCE_EXHAUSTED', 'RATE_LIMITED', `${who} has used up its rate at this router; try again later`, {
+  return new TroupeError('RESOURCE_EXHAUSTED', RATE_LIMITED, `${who} has used up its rate at this router; try again later`, {
     metadata: { started: 'false' },
     retryAfterMs: Math.max(1, Math.ceil(waitMs)),
     violations: [{ field: subject, description: 'tasks a second, as the routing policy allows' }],

@@ -14,6 +14,7 @@ export const echo = defineAgent({
     input: task.payload.kind === 'json' ? task.json() : null,
     attempt: task.attempt,
     traceparent: ctx.traceparent ?? null,
+    trace: ctx.traceHeaders,
   }),
   receive: (message, ctx) => {
     const { payload, from, topic } = message;

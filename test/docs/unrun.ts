@@ -20,8 +20,13 @@ export const UNRUN: Readonly<Record<string, readonly string[]>> = {
     'kubectl apply -k k8s/overlays/dev     # one of each',
     'apiVersion: kustomize.config.k8s.io/v1beta1',
     'helm install troupe k8s/chart --namespace troupe --create-namespace --set image.repository=REPOSITORY/troupe',
+    'gateway:',
+    'gateway:',
     'FROM REPOSITORY/troupe:0.1.0',
+    'kubectl -n troupe delete statefulset troupe-etcd',
     'kubectl -n troupe create secret generic troupe-etcd-user --from-literal=username=troupe --from-file=password=password.txt',
+    'helm install troupe-a k8s/chart --namespace troupe --set cluster=troupe,zone.name=a --values etcd.yaml',
+    'kubectl -n troupe get pvc -l app.kubernetes.io/instance=troupe,app.kubernetes.io/component=node -o name |',
   ],
   'docs/guides/other-languages.md': [
     'python3 -m grpc_tools.protoc -Iproto --python_out=stubs --grpc_python_out=stubs proto/troupe/v1/*.proto proto/google/rpc/*.proto',

@@ -108,6 +108,20 @@ describe('a node that is killed and started again', () => {
     await troupe.undeploy('echo-1');
     expect(await readdir(dataDir)).toEqual(['broken.json']);
   });
+
+  it('has an agent of its own of each kind that it is told, and none of a kind that it is not told any more', async () => {
+    const registry = await startRegistry();
+    const dataDir = await scratch();
+    const troupe = client((await startGateway(registry.address)).address);
+    const agents = async () => (await troupe.instances({ service: 'agent' })).map(({ id }) => id);
+    const first = await startNode('node-1', registry.address, '--data-dir', dataDir, '--deploy-kinds', 'echo');
+    await eventually(async () => expect(await agents()).toEqual(['echo-node-1']));
+    await troupe.deploy({ id: 'echo-by-hand', kind: 'echo' }, 'node-1');
+    expect(await readdir(dataDir)).toEqual(['echo-by-hand.json']);
+    await first.process.kill('SIGTERM');
+    await startNode('node-1', registry.address, '--data-dir', dataDir);
+    await eventually(async () => expect(await agents()).toEqual(['echo-by-hand']));
+  });
 });
 
 describe('what is wrong is told in one line, with the right exit code', () => {
@@ -192,6 +206,7 @@ describe('what is wrong is told in one line, with the right exit code', () => {
     ['an id with a slash', ['node', '--id', 'a/b'], 2, /--id/],
     ['an address that nobody has', ['gateway', '--port', '0', '--host', '192.0.2.1'], 1, /cannot listen on 192\.0\.2\.1/],
     ['a data directory that is a file', ['node', '--port', '0', '--data-dir', 'package.json/x'], 1, /data directory.*--data-dir/],
+    ['a kind of its own that it does not have', ['node', '--deploy-kinds', 'x'], 2, /--deploy-kinds: "x" is no kind/],
     ['a task for a cluster that is not there', ['run', 'x', '--address', '127.0.0.1:1'], 3, /cannot connect to 127\.0\.0\.1:1/],
     ['a task that names nobody', ['run'], 2, /say what the agent must be able to do/],
   ] as const)('%s', async (_, args, code, message) => {
@@ -217,6 +232,19 @@ describe('what is wrong is told in one line, with the right exit code', () => {
     const away = await runTroupe(['stats', '--address', address]);
     expect(oneLine(away.stderr)).toMatch(/the registry is not reached now/);
     expect(away.code).toBe(3);
+  });
+});
+
+describe('a role', () => {
+  it('heeds a signal that comes while it starts', async () => {
+    const agents = await moduleOf(`
+      import { defineAgent } from 'troupe';
+      process.kill(process.pid, 'SIGTERM');
+      export default defineAgent({ kind: 'x', capabilities: ['x'], run: () => 'done' });
+    `);
+    const node = startTroupe(['node', '--port', '0', '--ops-port', '0', '--registry', '127.0.0.1:1', '--agents', agents]);
+    expect(await node.exit).toEqual({ code: 0, signal: null });
+    expect(node.stderr).toMatch(/"stopped"/);
   });
 });
 

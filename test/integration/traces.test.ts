@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { context, trace } from '@opentelemetry/api';
+import { context, createTraceState, propagation, trace } from '@opentelemetry/api';
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
 import type { TroupeClient } from '../../src/client/client.js';
 import { cleanUp } from '../support/clean-up.js';
@@ -13,12 +13,15 @@ import { client, type Role, startGateway, startNode, startRegistry, startRole } 
 const TRACED = join(ROOT, 'test', 'support', 'agents', 'traced.mjs');
 const SENT_WITHIN = { timeoutMs: 20_000 };
 
+type Headers = Readonly<Record<string, string>>;
+
 interface Done {
   readonly spanId: string;
   readonly active: string | null;
   readonly recording: boolean;
-  readonly told: { readonly spanId: string };
+  readonly told: { readonly spanId: string; readonly headers: Headers };
   readonly traceparent: string | null;
+  readonly headers: Headers;
 }
 
 describe('a trace', () => {
@@ -43,10 +46,12 @@ describe('a trace', () => {
     cleanUp(async () => {
       trace.disable();
       context.disable();
+      propagation.disable();
       await provider.shutdown();
     });
   }, 40_000);
 
+  const lastTraceId = () => sent.getFinishedSpans().at(-1)?.spanContext().traceId ?? '';
   const ofTrace = (traceId: string) => collector.spans.filter((span) => span.traceId === traceId);
   const named = (spans: readonly ReceivedSpan[], name: string) => spans.filter((span) => span.name === name);
 
@@ -119,6 +124,65 @@ describe('a trace', () => {
     await eventually(() => expect(named(ofTrace(last), 'troupe.agent traced')).toHaveLength(1), SENT_WITHIN);
     expect(ofTrace('5'.repeat(32))).toEqual([]);
   });
+
+  it('has what its caller said beside it, all the way', async () => {
+    const traceparent = `00-${'7'.repeat(32)}-${'8'.repeat(16)}-01`;
+    const given = { tracestate: 'shop=a:1,other@t=2', baggage: 'user=ada;p=1, cart=17' };
+    const done = (await troupe.run('tracing', 'please', { traceparent, ...given })).json<Done>();
+    expect(done.headers).toEqual({ ...given, traceparent: done.traceparent });
+    expect(done.told.headers).toEqual({ ...given, traceparent: `00-${'7'.repeat(32)}-${done.told.spanId}-01` });
+    // What is not valid goes no further, and holds nothing up.
+    const bad = { traceparent, tracestate: 'no', baggage: 'x'.repeat(9_000) };
+    expect(Object.keys((await troupe.run('tracing', 'please', bad)).json<Done>().headers)).toEqual(['traceparent']);
+  });
+
+  it("has what the client's program said by OpenTelemetry", async () => {
+    const spanContext = {
+      traceId: '9'.repeat(32),
+      spanId: 'a'.repeat(16),
+      traceFlags: 1,
+      traceState: createTraceState('shop=1'),
+    };
+    const baggage = propagation.createBaggage({ user: { value: 'ada' } });
+    const around = propagation.setBaggage(trace.setSpanContext(context.active(), spanContext), baggage);
+    const done = (await context.with(around, () => troupe.run('tracing', 'please'))).json<Done>();
+    expect(done.headers).toMatchObject({ tracestate: 'shop=1', baggage: 'user=ada' });
+    expect(done.traceparent).toMatch(/^00-9{32}-/);
+  });
+
+  it('has the work of an attached program in it, which goes on with it', async () => {
+    let seen: Headers = {};
+    const program = await troupe.attachAgent({
+      id: 'program-1',
+      capabilities: ['programming'],
+      run: async (_task, ctx) => {
+        const told = (await ctx.request('told-1', 'how many?')).json<Done['told']>();
+        return { headers: ctx.traceHeaders, told };
+      },
+      receive: (_message, ctx) => {
+        seen = ctx.traceHeaders;
+      },
+    });
+    cleanUp(() => program.close());
+    const done = await eventually(async () => (await troupe.run('programming', '', { baggage: 'user=ada' })).json<Done>());
+    const traceId = lastTraceId();
+    const work = await eventually(() => {
+      const [span] = named(ofTrace(traceId), 'troupe.agent attached');
+      expect(span).toMatchObject({ service: 'troupe-node', kind: 2, status: 0 });
+      return span as ReceivedSpan;
+    }, SENT_WITHIN);
+    expect(work.attributes).toMatchObject({ 'troupe.agent.id': 'program-1' });
+    expect(done.headers).toEqual({ traceparent: `00-${traceId}-${work.spanId}-01`, baggage: 'user=ada' });
+    expect(done.told.headers).toEqual({ traceparent: `00-${traceId}-${done.told.spanId}-01`, baggage: 'user=ada' });
+
+    await troupe.send('program-1', 'a word', { baggage: 'user=ada' });
+    const handled = await eventually(() => {
+      const [span] = named(ofTrace(lastTraceId()), 'troupe.message attached');
+      expect(span).toMatchObject({ service: 'troupe-node', kind: 5, status: 0 });
+      return span as ReceivedSpan;
+    }, SENT_WITHIN);
+    expect(seen).toEqual({ traceparent: `00-${handled.traceId}-${handled.spanId}-01`, baggage: 'user=ada' });
+  }, 30_000);
 
   it('comes with metrics, which the collector gets as well', async () => {
     await troupe.run('tracing', 'please');

@@ -47,12 +47,18 @@ export interface Release {
   readonly values?: readonly string[];
   /** As with `helm --set`. */
   readonly set?: readonly string[];
+  /** A kubeconfig: looks up what is there. */
+  readonly cluster?: string;
 }
 
-export function runHelm(command: 'template' | 'lint', { name = 'troupe', values = [], set = [] }: Release = {}): Promise<Ran> {
+export function runHelm(
+  command: 'template' | 'lint',
+  { name = 'troupe', values = [], set = [], cluster }: Release = {},
+): Promise<Ran> {
   const args = [
     ...(command === 'lint' ? ['lint', '--strict', CHART] : ['template', name, CHART, '--kube-version', '1.34.0']),
     ...['--namespace', 'troupe'],
+    ...(cluster === undefined ? [] : ['--kubeconfig', cluster, '--dry-run=server']),
     ...values.flatMap((file) => ['--values', join(CHART, file)]),
     ...set.flatMap((each) => ['--set', each]),
   ];

@@ -7,7 +7,7 @@ import { INSTRUMENTS, type Instrument, prometheusName } from '../../src/telemetr
 import { ROOT } from '../support/processes.js';
 import { unknownSettings } from '../support/program-flags.js';
 import { runCommand } from '../support/run-command.js';
-import { chart, find, K8S, promtool } from './manifests.js';
+import { chart, find, K8S, kustomization, podsOf, promtool } from './manifests.js';
 import { readsOf } from './promql.js';
 
 interface Query {
@@ -30,7 +30,9 @@ const rules: readonly Rule[] = parse(await readFile(RULES, 'utf8')).groups.flatM
 const alerts = rules.filter(({ alert }) => alert !== undefined);
 
 /** Given by whoever scrapes. */
-const OF_TARGETS = ['job', 'instance', 'namespace', 'pod', 'component'];
+const OF_TARGETS = ['job', 'instance', 'namespace', 'pod', 'component', 'troupe_cluster'];
+/** What tells clusters apart. */
+const OF_CLUSTER = ['namespace', 'troupe_cluster'];
 /** Of Prometheus itself and of kube-state-metrics. */
 const OF_OTHERS: Readonly<Record<string, readonly string[]>> = {
   up: OF_TARGETS,
@@ -38,7 +40,7 @@ const OF_OTHERS: Readonly<Record<string, readonly string[]>> = {
   kube_horizontalpodautoscaler_spec_max_replicas: ['namespace', 'horizontalpodautoscaler'],
 };
 const labelsOfMetric = new Map<string, readonly string[]>(Object.entries(OF_OTHERS));
-for (const { record } of rules) if (record !== undefined) labelsOfMetric.set(record, []);
+for (const { record } of rules) if (record !== undefined) labelsOfMetric.set(record, OF_CLUSTER);
 for (const instrument of Object.values<Instrument>(INSTRUMENTS)) {
   const labels = [...OF_TARGETS, ...instrument.labels];
   const name = prometheusName(instrument);
@@ -56,7 +58,7 @@ describe('each query', () => {
   test('reads metrics that there are, by labels that they have', () => {
     const wrong: string[] = [];
     for (const { where, expr, told } of queries) {
-      const { selections, groupings } = readsOf(expr);
+      const { selections, groupings, given } = readsOf(expr);
       expect({ where, selections }).not.toEqual({ where, selections: [] });
       const has = new Set<string>();
       for (const { metric, labels } of selections) {
@@ -66,7 +68,7 @@ describe('each query', () => {
         for (const label of labels) if (known?.includes(label) === false) wrong.push(`${where}: ${metric} has no label ${label}`);
       }
       for (const label of groupings) if (!has.has(label)) wrong.push(`${where}: nothing in it has the label ${label}`);
-      const left = groupings.length > 0 && /\bby\b/.test(expr) ? new Set(groupings) : has;
+      const left = new Set([...(groupings.length > 0 && /\bby\b/.test(expr) ? groupings : has), ...given]);
       for (const label of told) if (!left.has(label)) wrong.push(`${where}: its result has no label ${label}`);
     }
     expect(wrong).toEqual([]);
@@ -108,6 +110,46 @@ describe('each query', () => {
     const reads = readsOf(expr);
     expect(reads.selections.map(({ metric, labels }) => [metric, labels])).toEqual(selections);
     expect(reads.groupings).toEqual(groupings);
+  });
+});
+
+describe('clusters on one Prometheus are told apart', () => {
+  test('by each rule: what it sums up is of one cluster', () => {
+    const wrong: string[] = [];
+    for (const { alert, record, expr } of rules) {
+      for (const [found, , labels = ''] of expr.matchAll(/\b(?:sum|max|min|avg|count|group)\b\s*(by \(([^)]*)\))?/g)) {
+        const by = labels.split(/, */);
+        if (!OF_CLUSTER.every((label) => by.includes(label))) wrong.push(`${alert ?? record}: ${found}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('by each panel: it reads what is of those that were chosen', async () => {
+    const panels = (await queriesOfDashboards()).filter(({ where }) => !where.endsWith(', variables'));
+    expect(panels.length).toBeGreaterThan(40);
+    for (const { where, expr } of panels) {
+      for (const { labels } of readsOf(expr).selections)
+        expect({ where, labels }).toEqual({ where, labels: expect.arrayContaining(OF_CLUSTER) });
+    }
+  });
+
+  test('by the label that is scraped from the pods, in the chart and in the kustomization', async () => {
+    const manifests = await chart({ set: ['cluster=eu', 'monitoring.serviceMonitor=true'] });
+    for (const each of [manifests, await kustomization('overlays/prod')]) {
+      const monitors = each.filter(({ kind }) => kind === 'ServiceMonitor');
+      expect(monitors).toHaveLength(2);
+      for (const { spec } of monitors) {
+        expect(spec.endpoints[0].relabelings).toContainEqual({
+          sourceLabels: ['__meta_kubernetes_pod_label_troupe_dev_cluster'],
+          targetLabel: 'troupe_cluster',
+        });
+      }
+    }
+    const clusters = podsOf(manifests).flatMap(({ name, labels }) =>
+      name.startsWith('Pod/') ? [] : labels['troupe.dev/cluster'],
+    );
+    expect(clusters).toEqual(['eu', 'eu', 'eu', 'eu']);
   });
 });
 
@@ -166,7 +208,7 @@ describe('promtool', () => {
 
   test('takes the queries of the dashboards', async () => {
     const taken = (await queriesOfDashboards()).map(({ expr }) =>
-      expr.replaceAll('$__rate_interval', '5m').replaceAll('$instance', '.*'),
+      expr.replaceAll('$__rate_interval', '5m').replaceAll(/\$(instance|namespace|cluster)/g, '.*'),
     );
     const file = JSON.stringify({
       groups: [{ name: 'dashboards', rules: taken.map((expr, index) => ({ record: `d:${index}`, expr })) }],
@@ -223,7 +265,7 @@ async function queriesOfDashboards(): Promise<Query[]> {
       }
     }
     for (const { definition } of templating.list) {
-      const [, metric, label] = /^label_values\((\w+), (\w+)\)$/.exec(definition ?? '') ?? [];
+      const [, metric, label] = /^label_values\((\w+(?:\{.*\})?), (\w+)\)$/.exec(definition ?? '') ?? [];
       if (metric !== undefined && label !== undefined) found.push({ where: `${file}, variables`, expr: metric, told: [label] });
     }
   }

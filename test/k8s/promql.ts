@@ -8,6 +8,8 @@ export interface Reads {
   readonly selections: readonly Selection[];
   /** Labels of `by (…)`, `on (…)` and the like. */
   readonly groupings: readonly string[];
+  /** Labels that `label_replace(…)` gives. */
+  readonly given: readonly string[];
 }
 
 const GROUPING = new Set(['by', 'without', 'on', 'ignoring', 'group_left', 'group_right']);
@@ -37,5 +39,6 @@ export function readsOf(expression: string): Reads {
       selections.push({ metric: token, labels: [] });
     }
   }
-  return { selections, groupings };
+  const given = [...expression.matchAll(/,\s*"(\w+)"(?:,\s*"[^"]*"){3}\)/g)].map(([, label]) => label as string);
+  return { selections, groupings, given };
 }

@@ -129,7 +129,6 @@ describe('the processes of the chart, as their manifests tell them to run', () =
         .replaceAll('troupe-registry:8000', `127.0.0.1:${registry}`)
         .replaceAll('troupe-gateway:8080', `127.0.0.1:${gateway}`)
         .replaceAll(/^\/data$|\/var\/lib\/etcd/g, folder)
-        .replaceAll('/data/', `${folder}/`)
         .replaceAll('0.0.0.0', '127.0.0.1');
     const environment = (container: Container, pod: string) =>
       Object.fromEntries(
@@ -143,10 +142,7 @@ describe('the processes of the chart, as their manifests tell them to run', () =
     const [etcdContainer] = specOf('StatefulSet', 'troupe-etcd').containers;
     const etcdProcess = startProcess(etcdBinary(), etcdContainer.args.map(here));
 
-    const { initContainers, containers } = specOf('StatefulSet', 'troupe-node');
-    const [, ...script] = initContainers[0].command;
-    const seeded = await runCommand(process.execPath, script.map(here), { env: environment(initContainers[0], 'troupe-node-0') });
-    expect(seeded).toMatchObject({ code: 0, stderr: '' });
+    const { containers } = specOf('StatefulSet', 'troupe-node');
 
     const start = (
       container: Container,
@@ -207,7 +203,7 @@ describe('the processes of the chart, as their manifests tell them to run', () =
       code: 0,
       stdout: expect.stringContaining('troupe-node-0'),
     });
-    // The agent that the init container left a manifest for.
+    // The agent that the node has of its own.
     const run = await runTroupe(['run', 'greeting', '--text', 'Ada', '--address', `127.0.0.1:${gateway}`]);
     expect(run).toMatchObject({ code: 0, stdout: expect.stringContaining('"from":"greeter-troupe-node-0"') });
 

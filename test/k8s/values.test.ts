@@ -1,6 +1,6 @@
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { ROOT } from '../support/processes.js';
@@ -21,6 +21,13 @@ describe('a value that cannot be is refused, by its name and with what is allowe
     ['nodes.resources.limits.memory=lots', "'/nodes/resources/limits/memory': 'lots' does not match pattern"],
     ['telemetry.otlp.endpoint=collector', "'/telemetry/otlp/endpoint': 'collector' does not match pattern"],
     ['telemetry.otlp.traceRatio=2', "'/telemetry/otlp/traceRatio': maximum: got 2, want 1"],
+    ['zone.name=EU', "'/zone/name': 'EU' does not match pattern"],
+    ['cluster=blue/green', "'/cluster': 'blue/green' does not match pattern"],
+    ['nodes.deploy={Greeter}', "'/nodes/deploy/0': 'Greeter' does not match pattern"],
+    [
+      'gateway.service.loadBalancerSourceRanges={everybody}',
+      "'/gateway/service/loadBalancerSourceRanges/0': 'everybody' does not match pattern",
+    ],
     ['etcd.replicas=2', "'/etcd/replicas': value must be one of 1, 3, 5"],
     ['gateway.service.port=70000', "'/gateway/service/port': maximum: got 70,000, want 65,535"],
     ['externalEtcd.endpoints={etcd}', "'/externalEtcd/endpoints/0': 'etcd' does not match pattern"],
@@ -102,6 +109,37 @@ test('the kustomizations are those that the docs name', async () => {
   ]) {
     expect(docs).toContain(`k8s/${folder}`);
     await readFile(join(K8S, folder, 'kustomization.yaml'), 'utf8');
+  }
+});
+
+test('each command of helm that the docs have renders', async () => {
+  const docs = await readFile(join(ROOT, 'docs', 'deploy-kubernetes.md'), 'utf8');
+  const commands = [...docs.matchAll(/^helm (?:install|upgrade) (.*)$/gm)].map(([, args = '']) => args.split(' '));
+  expect(commands.length).toBeGreaterThan(4);
+  for (const given of commands) {
+    // What is for a cluster alone, and a file that is the reader's own.
+    const args = given
+      .filter((arg) => arg !== '--create-namespace' && arg !== '--reuse-values')
+      .map((arg) => (arg === 'etcd.yaml' ? join(CHART, 'values-external-etcd.yaml') : arg));
+    const { code, stderr } = await runCommand(tools.helm, ['template', ...args, '--kube-version', '1.34.0']);
+    expect({ args, code, stderr }).toMatchObject({ code: 0 });
+  }
+});
+
+test('each block of values that the docs have renders', async () => {
+  const docs = await readFile(join(ROOT, 'docs', 'deploy-kubernetes.md'), 'utf8');
+  const blocks = [...docs.matchAll(/^```yaml\n(gateway:\n[\s\S]*?)^```$/gm)].map(([, values = '']) => values);
+  const folder = await mkdtemp(join(tmpdir(), 'troupe-values-'));
+  try {
+    const made: (readonly string[])[] = [];
+    for (const values of blocks) {
+      await writeFile(join(folder, 'values.yaml'), values);
+      const manifests = await chart({ values: [relative(CHART, join(folder, 'values.yaml'))] });
+      made.push(manifests.map(({ kind }) => kind).filter((kind) => kind === 'Ingress' || kind === 'GRPCRoute'));
+    }
+    expect(made).toEqual([['Ingress'], ['GRPCRoute']]);
+  } finally {
+    await rm(folder, { recursive: true });
   }
 });
 
@@ -207,5 +245,5 @@ function pathsOfSchema(schema: Schema, root: { readonly $defs: Record<string, Sc
 }
 
 function isOpen(path: string): boolean {
-  return /\.(resources|nodeSelector|annotations|labels)$/.test(path);
+  return /\.(resources|nodeSelector|labels|\w*annotations)$/i.test(path);
 }

@@ -72,6 +72,7 @@ export async function activate<Config, State>(definition: AgentDefinition<Config
       signal: asked.signal ?? context.signal,
       remainingMs: () => 60_000,
       traceparent: undefined,
+      traceHeaders: {},
       span: silentSpan(undefined),
       emit: async (chunk) => {
         const seen = toPayload(chunk);

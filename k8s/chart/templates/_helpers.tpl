@@ -21,6 +21,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
+{{/* What selects pods that are of the same cluster, of this release or of another: (list $ "node"). */}}
+{{- define "troupe.clusterOf" -}}
+app.kubernetes.io/name: troupe
+app.kubernetes.io/component: {{ index . 1 }}
+{{ include "troupe.clusterLabel" (index . 0) }}
+{{- end -}}
+{{- define "troupe.clusterLabel" -}}
+troupe.dev/cluster: {{ default .Release.Name .Values.cluster | quote }}
+{{- end -}}
+
 {{- define "troupe.commonLabels" -}}
 app.kubernetes.io/part-of: troupe
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -45,11 +55,38 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* What a pod carries beside its spec: (list $ "registry" .Values.registry). */}}
+{{- define "troupe.podMetadata" -}}
+labels:
+  {{- include "troupe.selectorOf" . | nindent 2 }}
+  {{- include "troupe.clusterLabel" (index . 0) | nindent 2 }}
+{{- with (index . 2).podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Of a Deployment. Where no two of its pods may share a machine there may be no room for one more, so that one ends first. */}}
+{{- define "troupe.strategy" -}}
+strategy:
+  type: RollingUpdate
+  rollingUpdate:
+    {{- if eq .antiAffinity "required" }}
+    maxSurge: 0
+    maxUnavailable: 1
+    {{- else }}
+    maxSurge: 1
+    maxUnavailable: 0
+    {{- end }}
+{{- end -}}
+
 {{/* The pod's side of what the restricted pod security standard asks for, and of where it runs: (list $ "registry" .Values.registry). */}}
 {{- define "troupe.podSpec" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
 {{- $values := index . 2 -}}
+{{- /* Pods that come before those go in whose place they are. */ -}}
+{{- $surges := and (has $component (list "registry" "gateway")) (ne $values.antiAffinity "required") -}}
 serviceAccountName: {{ include "troupe.fullname" $root }}-{{ $component }}
 automountServiceAccountToken: false
 # Or Kubernetes adds variables such as TROUPE_REGISTRY_PORT and ETCD_PORT for each Service, which look like settings.
@@ -57,6 +94,9 @@ enableServiceLinks: false
 {{- with $root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 securityContext:
   runAsNonRoot: true
@@ -87,6 +127,10 @@ topologySpreadConstraints:
   - maxSkew: 1
     topologyKey: topology.kubernetes.io/zone
     whenUnsatisfiable: {{ $root.Values.zoneSpread }}
+    {{- if $surges }}
+    # Or pods that are about to go would count, and those that stay be spread unevenly.
+    matchLabelKeys: [pod-template-hash]
+    {{- end }}
     labelSelector:
       matchLabels:
         {{- include "troupe.selectorOf" (list $root $component) | nindent 8 }}
@@ -152,7 +196,7 @@ securityContext:
       fieldPath: metadata.labels['topology.kubernetes.io/zone']
 {{- else if .Values.zone.name }}
 - name: TROUPE_ZONE
-  value: {{ .Values.zone.name }}
+  value: {{ .Values.zone.name | quote }}
 {{- end }}
 {{- end -}}
 

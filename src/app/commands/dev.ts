@@ -9,7 +9,7 @@ import { TEAM, TEAM_MODULE } from '../demo/team.js';
 import { LocalCluster } from '../dev/cluster.js';
 import { gatewayInStep } from '../dev/in-step.js';
 import type { SupervisorEvent } from '../dev/supervisor.js';
-import { stopSignal } from '../run-role.js';
+import { stopAsked } from '../interruption.js';
 import type { Values } from '../settings/catalogue.js';
 import { addSettings } from '../settings/options.js';
 import { passedOn } from '../settings/pass-on.js';
@@ -29,11 +29,11 @@ export function devCommand(program: Command, io: CliIo): void {
       'after',
       examples('troupe dev', 'troupe dev --agents ./hello.mjs --nodes 2', 'troupe dev --port 0 --node-port 0 --registry-port 0'),
     )
-    .action(async (_flags: unknown, command: Command) => runDev(await readSettings('dev', command, io)));
+    .action(async (_flags: unknown, command: Command) => runDev(await readSettings('dev', command, io), io.interrupted));
 }
 
-async function runDev(settings: Settings<'dev'>): Promise<void> {
-  const asked = stopSignal();
+async function runDev(settings: Settings<'dev'>, interrupted: AbortSignal): Promise<void> {
+  const asked = stopAsked(interrupted);
   const { values } = settings;
   // What is wrong with it is told here, once, and not by every process.
   await readPolicy(settings);

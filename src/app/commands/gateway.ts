@@ -12,6 +12,6 @@ export function gatewayCommand(program: Command, io: CliIo): void {
     .action(async (_flags: unknown, command: Command) => {
       const config = await memberConfig(await readSettings('gateway', command, io));
       const { startGateway } = await import('../roles/gateway.js');
-      await runRole(() => startGateway(config));
+      await runRole(io.interrupted, () => startGateway(config));
     });
 }

@@ -30,7 +30,7 @@ export function registryCommand(program: Command, io: CliIo): void {
     .action(async (_flags: unknown, command: Command) => {
       const config = await registryConfig(await readSettings('registry', command, io));
       const { startRegistry } = await import('../roles/registry.js');
-      await runRole(() => startRegistry(config));
+      await runRole(io.interrupted, () => startRegistry(config));
     });
 }
 

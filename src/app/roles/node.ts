@@ -81,7 +81,7 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
 
   const restore = async () => {
     await member.isInStep(membership);
-    await node.restore(manifests);
+    await node.restore([...manifests, ...(config.ownAgents ?? [])]);
     await membership.setStatus('up');
   };
   const role = serve({

@@ -1,7 +1,7 @@
 import { STRATEGY_NAMES } from '../../balancer/strategies.js';
 import { LOG_LEVELS } from '../../telemetry/logger.js';
 import { DEFAULTS, hostId } from '../config.js';
-import { addresses, choice, host, modules, name, onOff, port, text, wholeNumber } from './kind.js';
+import { addresses, choice, host, kinds, modules, name, onOff, port, text, wholeNumber } from './kind.js';
 import { ROLES, type Role, SERVERS, type Setting, setting } from './setting.js';
 import { STORE_SETTINGS } from './store-settings.js';
 import { TELEMETRY_SETTINGS } from './telemetry-settings.js';
@@ -134,6 +134,14 @@ export const SETTINGS = {
     kind: text,
     roles: ['node'],
     description: 'keeps the manifests of its agents here and starts them again after a restart',
+  }),
+  deployKinds: setting({
+    flag: '--deploy-kinds <kind,...>',
+    env: ['TROUPE_DEPLOY_KINDS'],
+    kind: kinds,
+    roles: ['node'],
+    defaultText: 'none',
+    description: 'has an agent of its own of each of these kinds whenever it runs, with the id <kind>-<node>',
   }),
   drainGrace: setting({
     flag: '--drain-grace <seconds>',

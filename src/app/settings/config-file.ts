@@ -1,4 +1,4 @@
-import { type Document, isMap, isNode, isScalar, LineCounter, type Pair, parseDocument, type YAMLMap } from 'yaml';
+import { type Document, isAlias, isMap, isNode, isScalar, LineCounter, parseDocument, type YAMLMap } from 'yaml';
 import { SETTING_OF } from './catalogue.js';
 import { nearest } from './nearest.js';
 import { ROLES, type Role, type Setting } from './setting.js';
@@ -62,36 +62,45 @@ class Reader {
 
   private readMap(map: YAMLMap, section: Role | undefined): void {
     for (const pair of map.items) {
-      const key = String(isScalar(pair.key) ? pair.key.value : pair.key);
+      const key = isScalar(pair.key) ? (pair.key.source ?? String(pair.key.value)) : String(pair.key);
       const line = this.lineOf(pair.key);
       const role = ROLES.find((each) => each === key);
-      if (section === undefined && role !== undefined && isSection(pair, key)) {
-        if (isMap(pair.value)) this.readMap(pair.value, role);
-        else if (!isEmpty(pair)) this.say(line, `${key}: must be a map of settings of that role`);
-      } else this.readEntry(key, pair, { section, line });
+      const value = isAlias(pair.value) ? pair.value.resolve(this.document) : pair.value;
+      if (section === undefined && role !== undefined && isSection(value, key)) {
+        if (isMap(value)) this.readMap(value, role);
+        else if (!isEmpty(value)) this.say(line, `${key}: must be a map of settings of that role`);
+      } else this.readEntry(key, value, { section, line });
     }
   }
 
   private readEntry(
     key: string,
-    pair: Pair,
+    value: unknown,
     { section, line }: { readonly section: Role | undefined; readonly line: number },
   ): void {
     const setting = SETTING_OF.get(key);
     const wrong = whyNot(key, setting, section);
     if (wrong !== undefined) this.say(line, wrong);
     // As with environment variables: a template that had nothing to fill in has not set it.
-    if (setting === undefined || wrong !== undefined || isEmpty(pair)) return;
-    const given = this.plainValue(pair);
+    if (setting === undefined || wrong !== undefined || isEmpty(value)) return;
+    const given = this.plainValue(value);
+    const name = section === undefined ? key : `${section}.${key}`;
+    if (given === undefined) {
+      this.say(line, `${name} is in itself, or has too many aliases of aliases`);
+      return;
+    }
     const parsed = setting.kind.read(given);
     if (parsed.ok) this.entries.push({ key, value: parsed.value, section, line });
-    else this.say(line, `${section === undefined ? key : `${section}.${key}`} is ${quoted(setting, given)}: ${parsed.why}`);
+    else this.say(line, `${name} is ${quoted(setting, given)}: ${parsed.why}`);
   }
 
-  /** Undefined for what is more aliases of aliases than anybody needs. */
-  private plainValue({ value }: Pair): unknown {
+  /** Undefined for what is in itself, and for more aliases of aliases than anybody needs. */
+  private plainValue(value: unknown): unknown {
     try {
-      return isNode(value) ? value.toJS(this.document, { maxAliasCount: MOST_ALIASES }) : value;
+      const plain = isNode(value) ? value.toJS(this.document, { maxAliasCount: MOST_ALIASES }) : value;
+      // Throws where a list is in itself.
+      JSON.stringify(plain);
+      return plain;
     } catch {
       return undefined;
     }
@@ -112,16 +121,18 @@ class Reader {
 }
 
 /** `registry` is a section as a map, and the setting of that name otherwise. */
-function isSection(pair: Pair, key: string): boolean {
-  return !SETTING_OF.has(key) || isMap(pair.value);
+function isSection(value: unknown, key: string): boolean {
+  return !SETTING_OF.has(key) || isMap(value);
 }
 
-function isEmpty({ value }: Pair): boolean {
+function isEmpty(value: unknown): boolean {
   return value === null || (isScalar(value) && (value.value === null || value.value === ''));
 }
 
 function whyNot(key: string, setting: Setting | undefined, section: Role | undefined): string | undefined {
   const given = section === undefined ? key : `${section}.${key}`;
+  // Of YAML 1.1, and gone from 1.2.
+  if (key === '<<') return `${given}: maps are not merged; put what several roles share above their sections`;
   if (setting === undefined) {
     const names = [...SETTING_OF]
       .filter(([, { roles }]) => section === undefined || roles.includes(section))

@@ -157,6 +157,13 @@ export const modules = list({
   matches: (given) => given !== '' && !CONTROL.test(given),
 });
 
+export const kinds = list({
+  item: `a kind of agent (1 to 63 of a-z, 0-9, ".", "_", "-")`,
+  several: 'one or more kinds of agent',
+  such: 'greeter,summariser',
+  matches: isId,
+});
+
 function inside(value: number, least: number, most: number): boolean {
   return value >= least && value <= most;
 }

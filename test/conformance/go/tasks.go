@@ -184,13 +184,16 @@ func cancelTask(c *cluster) {
 
 func traceContext(c *cluster) {
 	const trace = "0af7651916cd43dd8448eb211c80319c"
-	ctx := metadata.AppendToOutgoingContext(within(20), "traceparent", "00-"+trace+"-b7ad6b7169203331-01")
+	const state, baggage = "shop=a:1,other@t=2", "user=ada;p=1, cart=17"
+	ctx := metadata.AppendToOutgoingContext(within(20), "traceparent", "00-"+trace+"-b7ad6b7169203331-01", "tracestate", state, "baggage", baggage)
 	for _, each := range []*at{c.gateway, c.node} {
-		seen := object(got(each.tasks.Run(ctx, runOf("conformance.echo", nil))).GetResult().GetPayload())["traceparent"]
-		parts := strings.Split(fmt.Sprint(seen), "-")
+		seen := object(got(each.tasks.Run(ctx, runOf("conformance.echo", nil))).GetResult().GetPayload())["trace"].(map[string]any)
+		parts := strings.Split(fmt.Sprint(seen["traceparent"]), "-")
 		check(len(parts) == 4 && parts[0] == "00" && parts[1] == trace && len(parts[2]) == 16 && parts[3] == "01", "the trace context %v", seen)
+		check(seen["tracestate"] == state && seen["baggage"] == baggage, "what goes beside the trace context: %v", seen)
 	}
 	answer := got(c.gateway.messaging.Request(ctx, &troupe.RequestRequest{To: "echo-2", Payload: text("trace")}))
-	headers := object(answer.GetPayload())["headers"]
-	check(strings.Contains(fmt.Sprint(headers), trace), "the headers of a message: %v", headers)
+	headers := object(answer.GetPayload())["headers"].(map[string]any)
+	check(strings.Contains(fmt.Sprint(headers["traceparent"]), trace), "the headers of a message: %v", headers)
+	check(headers["tracestate"] == state && headers["baggage"] == baggage, "what goes beside it in a message: %v", headers)
 }

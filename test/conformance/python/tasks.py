@@ -106,12 +106,16 @@ def cancel(cluster):
 @case("trace.context")
 def trace(cluster):
     trace_id = "0af7651916cd43dd8448eb211c80319c"
-    metadata = (("traceparent", f"00-{trace_id}-b7ad6b7169203331-01"),)
+    beside = {"tracestate": "shop=a:1,other@t=2", "baggage": "user=ada;p=1, cart=17"}
+    metadata = (("traceparent", f"00-{trace_id}-b7ad6b7169203331-01"), *beside.items())
     for at in (cluster.gateway, cluster.node):
         result = at.tasks.Run(run_request("conformance.echo"), timeout=10, metadata=metadata).result
-        version, trace_got, span, flags = plain(result.payload.json)["traceparent"].split("-")
+        seen = plain(result.payload.json)["trace"]
+        version, trace_got, span, flags = seen["traceparent"].split("-")
         same((version, trace_got, flags), ("00", trace_id, "01"), "the trace context")
         check(len(span) == 16, f"the span {span!r}")
+        same({name: seen.get(name) for name in beside}, beside, "what goes beside it")
     request = messaging_pb2.RequestRequest(to="echo-2", payload=text_payload("trace"))
     answer = plain(cluster.gateway.messaging.Request(request, timeout=10, metadata=metadata).payload.json)
     check(trace_id in answer["headers"].get("traceparent", ""), f"the headers of a message: {answer['headers']}")
+    same({name: answer["headers"].get(name) for name in beside}, beside, "what goes beside it in a message")

@@ -20,6 +20,7 @@ export const traced = defineAgent({
       recording: ctx.span.isRecording(),
       told: answer.json(),
       traceparent: ctx.traceparent ?? null,
+      headers: ctx.traceHeaders,
     };
   },
 });
@@ -33,6 +34,6 @@ export const toldAgent = defineAgent({
   receive: (message, ctx) => {
     told += 1;
     ctx.span.addEvent('noted');
-    return message.kind === 'request' ? { told, spanId: ctx.span.spanContext().spanId } : undefined;
+    return message.kind === 'request' ? { told, spanId: ctx.span.spanContext().spanId, headers: ctx.traceHeaders } : undefined;
   },
 });

@@ -3,6 +3,7 @@ import type { CliIo } from '../../../src/cli/io.js';
 /** A world that keeps what a command printed. */
 export class CapturedIo implements CliIo {
   readonly controller = new AbortController();
+  readonly interrupted: AbortSignal = this.controller.signal;
   readonly signal: AbortSignal = this.controller.signal;
   readonly isTTY: boolean;
   readonly env: Readonly<Record<string, string>>;

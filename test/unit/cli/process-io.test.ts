@@ -12,7 +12,7 @@ function failing(code: string) {
 
 describe('processIo', () => {
   test('a reader of the output that goes away calls the command off, with exit code 0', async () => {
-    const io = processIo({ signal: new AbortController().signal, version: '1', process: failing('EPIPE') });
+    const io = processIo({ interrupted: new AbortController().signal, version: '1', process: failing('EPIPE') });
     const aborted = new Promise((resolve) => io.signal.addEventListener('abort', resolve));
     io.stdout('one\n');
     await aborted;
@@ -21,7 +21,7 @@ describe('processIo', () => {
   });
 
   test('a reader of the errors that goes away changes nothing', async () => {
-    const io = processIo({ signal: new AbortController().signal, version: '1', process: failing('EPIPE') });
+    const io = processIo({ interrupted: new AbortController().signal, version: '1', process: failing('EPIPE') });
     io.stderr('one\n');
     await new Promise((resolve) => setImmediate(resolve));
     expect(io.signal.aborted).toBe(false);
@@ -29,14 +29,14 @@ describe('processIo', () => {
 
   test('aborts with the signal of the process', () => {
     const controller = new AbortController();
-    const io = processIo({ signal: controller.signal, version: '1', process: failing('EPIPE') });
+    const io = processIo({ interrupted: controller.signal, version: '1', process: failing('EPIPE') });
     controller.abort();
     expect(io.signal.aborted).toBe(true);
   });
 
   test('hands on what the process has', () => {
     const stdout = Object.assign(new PassThrough(), { isTTY: true });
-    const io = processIo({ signal: new AbortController().signal, version: '1', process: { ...failing('EPIPE'), stdout } });
+    const io = processIo({ interrupted: new AbortController().signal, version: '1', process: { ...failing('EPIPE'), stdout } });
     io.stdout('text ');
     io.stdout(Buffer.from('bytes'));
     expect(stdout.read()?.toString()).toBe('text bytes');

@@ -254,7 +254,7 @@ describe('Membership', () => {
       },
     };
     await expect(membership.put(agentOf('a', ['x']))).rejects.toMatchObject({ code: 'UNAVAILABLE', reason: 'NOT_JOINED' });
-    await membership.put(agentOf('a', ['x']));
+    await eventually(() => membership.put(agentOf('a', ['x'])));
     expect(await listed(registry)).toEqual(['agent/a UP', 'node/node-1 UP']);
   });
 

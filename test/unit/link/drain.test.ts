@@ -41,7 +41,8 @@ async function start(nodeId: string, port = 0) {
   return { links, came, port: bound, stop, knows };
 }
 
-const task = (id: number) => encodeMessage(TaskEnvelope, { id, content: { $case: 'cancel', value: {} }, traceparent: '' });
+const task = (id: number) =>
+  encodeMessage(TaskEnvelope, { id, content: { $case: 'cancel', value: {} }, traceparent: '', tracestate: '', baggage: '' });
 
 function reasonOf(work: () => unknown): string {
   try {

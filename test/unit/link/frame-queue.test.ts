@@ -63,6 +63,29 @@ describe(`a queue of frames (seed ${testSeed})`, () => {
     }
   });
 
+  it('says with each frame how many envelopes are complete with it', () => {
+    const queue = new FrameQueue(new FramePool());
+    const envelopes = () => {
+      const counts: number[] = [];
+      for (let frame = queue.next(); frame !== undefined; frame = queue.next()) counts.push(frame.envelopes);
+      return counts;
+    };
+    for (const to of ['a', 'b', 'c']) queue.envelope(out('s', to, 'small'));
+    queue.task(1, Buffer.alloc(10));
+    expect(envelopes()).toEqual([4]);
+    queue.outcome(1, Buffer.alloc(150_000));
+    expect(envelopes()).toEqual([0, 0, 1]);
+    queue.task(2, Buffer.alloc(10));
+    queue.clear();
+    queue.task(3, Buffer.alloc(10));
+    expect(envelopes()).toEqual([1]);
+    queue.outcome(4, Buffer.alloc(150_000));
+    queue.next();
+    // The link broke: it goes again over the next one.
+    queue.restart();
+    expect(envelopes()).toEqual([0, 0, 1]);
+  });
+
   it('sends others between the parts of what is large', () => {
     const queue = new FrameQueue(new FramePool());
     const texts: string[] = [];

@@ -1,6 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { OpenRequest, OpenResponse } from '../../../src/gen/troupe/internal/v1/link.js';
+import { FramePool } from '../../../src/link/frame-pool.js';
+import { FrameQueue } from '../../../src/link/frame-queue.js';
 import { LinkSession, type LinkStream } from '../../../src/link/link-session.js';
 import { LinkTraffic } from '../../../src/link/link-traffic.js';
 import { encodeMessage } from '../../../src/rpc/encode.js';
@@ -32,16 +34,17 @@ function opened() {
     cancel: () => undefined,
   });
   const nothing = () => undefined;
+  const traffic = new LinkTraffic();
   const session = new LinkSession(
     stream as unknown as LinkStream,
     true,
-    { clock, traffic: new LinkTraffic() },
+    { clock, traffic },
     {
       ...{ hello: nothing, welcome: nothing, envelope: nothing, task: nothing, outcome: nothing, drains: nothing },
       ended: (_, { reason }) => ends.push(reason),
     },
   );
-  return { clock, session, stream, written, ends };
+  return { clock, session, stream, written, ends, traffic };
 }
 
 describe('a link', () => {
@@ -52,6 +55,23 @@ describe('a link', () => {
     await clock.advance(1);
     await settle();
     expect(ends).toEqual(['LINK_SILENT']);
+  });
+
+  it('counts envelopes when they are written, not when they are queued', async () => {
+    const { session, traffic } = opened();
+    const queue = new FrameQueue(new FramePool());
+    session.begin(queue, 50);
+    for (let id = 1; id <= 3; id++) queue.task(id, Buffer.alloc(40));
+    session.flushSoon();
+    await settle();
+    queue.task(4, Buffer.alloc(40));
+    session.flushSoon();
+    await settle();
+    // There is no credit for the fourth.
+    expect(traffic.sentEnvelopes).toBe(3);
+    session.credit(200);
+    await settle();
+    expect(traffic.sentEnvelopes).toBe(4);
   });
 
   it('is asked, not given up, where it was this process that was blocked', async () => {

@@ -2,9 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import type { AgentMessage } from '../../../src/agent/messages.js';
 import type { TroupeError } from '../../../src/core/errors.js';
 import { NODE_SERVICE } from '../../../src/core/instance.js';
+import { cleanUp } from '../../support/clean-up.js';
 import { eventually } from '../../support/eventually.js';
 import { MessageCluster } from '../../support/message-nodes.js';
 import { seededRandom, testSeed } from '../../support/seeded-random.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
 import { instanceOf } from '../discovery/instances.js';
 
 const codeOf = (promise: Promise<unknown>) =>
@@ -94,6 +96,26 @@ describe(`links (seed ${testSeed})`, () => {
     two.links.finish();
     await eventually(async () => expect(await codeOf(toTwo())).toBe('done'));
   });
+
+  it.each(['is there', 'is being opened'])(
+    'to who is elsewhere now, and was not seen to leave, are opened there: the old one %s',
+    async (how) => {
+      const { cluster, one, toTwo } = await twoKeepers();
+      const old = cluster.proxies[1] as TcpProxy;
+      if (how === 'is there') expect(await codeOf(toTwo())).toBe('done');
+      old.freeze();
+      const caught = codeOf(toTwo());
+      const elsewhere = await TcpProxy.start(Reflect.get(old, 'port') as number);
+      cleanUp(() => elsewhere.stop());
+      const { port, hostname: host } = new URL(elsewhere.endpoint);
+      const moved = instanceOf(NODE_SERVICE, 'node-2', { endpoint: { host, port: Number(port) } });
+      one.view.apply([{ kind: 'put', instance: moved }], 1_000n);
+      expect(await codeOf(toTwo())).toBe('done');
+      // What had been sent may have arrived; what had not goes to where it is.
+      expect(await caught).toBe(how === 'is there' ? 'ABORTED/OUTCOME_UNKNOWN' : 'done');
+      expect(elsewhere.connections).toBe(1);
+    },
+  );
 
   it('to who left the cluster end at once; those that come back find a link again', async () => {
     const { cluster, one, two, toTwo, toOne } = await twoKeepers();

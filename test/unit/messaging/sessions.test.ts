@@ -319,7 +319,7 @@ describe('Sessions', () => {
   it('let an agent that knows of the drain ask for what its work needs, until that is done', async () => {
     const { attach, sessions, tasks, agents } = world();
     const { stream } = await attach({ agentId: 'helper', capabilities: ['helping'] });
-    const answer = agents.attached.get('helper')?.definition.receive?.(QUESTION, undefined as never);
+    const answer = agents.attached.get('helper')?.definition.receive?.(QUESTION, { traceparent: undefined } as never);
     sessions.drain();
     await flushed();
     stream.say({ $case: 'pong', value: { id: stream.of('ping')[0]?.id ?? 0n } });

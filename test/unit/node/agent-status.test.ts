@@ -31,7 +31,7 @@ async function statusAfter(failures: number, circuit: false | { failures: number
       priority: 'normal',
       payload: () => toPayload('hello'),
       deadlineMs: clock.now() + 60_000,
-      traceparent: undefined,
+      trace: undefined,
     });
     await result.catch(() => undefined);
     await settle();

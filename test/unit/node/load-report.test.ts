@@ -29,7 +29,7 @@ async function nodeWith(concurrency: number) {
   const run = (id: string, priority = Priority.PRIORITY_UNSPECIFIED) =>
     tasks.execute(RoutedExecuteTaskRequest.fromPartial({ task: { id, agentId: 'a-1', priority } }), {
       deadlineMs: clock.now() + 60_000,
-      traceparent: undefined,
+      trace: undefined,
     }).response;
   return { run, begun, ends };
 }

@@ -31,7 +31,7 @@ class Work {
         priority: 'normal',
         payload: () => EMPTY_PAYLOAD,
         deadlineMs: clock.now() + 60_000,
-        traceparent: undefined,
+        trace: undefined,
       },
       undefined,
       clock,

@@ -33,7 +33,7 @@ export function callOf(signal: AbortSignal): Call {
     },
     onCancel: (callback) => signal.addEventListener('abort', () => callback(abortError(signal)), { once: true }),
     header: () => undefined,
-    traceparent: undefined,
+    trace: undefined,
   };
 }
 

@@ -54,16 +54,18 @@ describe('a raw client', () => {
   const soon = () => ({ deadlineMs: Date.now() + 10_000 });
 
   it('brings bytes there and back, with the trace', async () => {
-    let traceparent: string | undefined;
+    const sent = { traceparent: 'trace', tracestate: 'shop=1', baggage: 'user=ada' };
+    let trace: object | undefined;
     echo = await startEcho({
       unary: (request, call) => {
-        traceparent = call.header('traceparent');
+        const [traceparent, tracestate, baggage] = ['traceparent', 'tracestate', 'baggage'].map((name) => call.header(name));
+        trace = { traceparent, tracestate, baggage };
         return request;
       },
     });
     const client = new RawClient(oneChannel(echo.channel));
-    expect(await client.unary(UNARY, encodeKey('a'), { ...soon(), traceparent: 'trace' }).response).toEqual(encodeKey('a'));
-    expect(traceparent).toBe('trace');
+    expect(await client.unary(UNARY, encodeKey('a'), { ...soon(), trace: sent }).response).toEqual(encodeKey('a'));
+    expect(trace).toEqual(sent);
     expect(await client.unary(UNARY, encodeKey('b'), { deadlineMs: Number.POSITIVE_INFINITY }).response).toEqual(encodeKey('b'));
   });
 

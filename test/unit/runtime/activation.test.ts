@@ -56,7 +56,7 @@ function input(clock: FakeClock, more: Partial<TaskInput> & { readonly content?:
     priority: 'normal',
     payload: () => toPayload(content),
     deadlineMs: clock.now() + 60_000,
-    traceparent: undefined,
+    trace: undefined,
     ...rest,
   };
 }
@@ -239,7 +239,7 @@ describe('a task', () => {
         return undefined;
       },
     });
-    const given = { attempt: 3, labels: new Map([['l', 'v']]), content: { a: 1 }, traceparent: 'trace' };
+    const given = { attempt: 3, labels: new Map([['l', 'v']]), content: { a: 1 }, trace: { traceparent: 'trace' } };
     expect(await activation.execute(input(clock, given)).result).toEqual({ kind: 'empty' });
     expect(seen).toEqual({
       id: 'task-1',

@@ -57,7 +57,7 @@ async function agentOf(options: Options = {}, sizes: Partial<AgentManifest> = {}
       priority: 'normal',
       payload: () => toPayload('hello'),
       deadlineMs: clock.now() + withinMs,
-      traceparent: undefined,
+      trace: undefined,
       ...more,
     });
   };

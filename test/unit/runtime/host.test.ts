@@ -39,7 +39,7 @@ const task = (): TaskInput => ({
   priority: 'normal',
   payload: () => toPayload('hello'),
   deadlineMs: clock.now() + 60_000,
-  traceparent: undefined,
+  trace: undefined,
 });
 
 describe('AgentHost', () => {

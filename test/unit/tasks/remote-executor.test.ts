@@ -33,7 +33,7 @@ async function startNode(nodeId: string, port = 0) {
 const startRouter = () => new LinkedProcess('router').start();
 const request = (nodeId: string) =>
   RoutedExecuteTaskRequest.fromPartial({ task: { id: 'task-1', agentId: `agent-of-${nodeId}` }, attempt: 1 });
-const options = () => ({ deadlineMs: Date.now() + 10_000, traceparent: undefined });
+const options = () => ({ deadlineMs: Date.now() + 10_000, trace: undefined });
 
 /** Sends a task to the agent of a node that is at `port`. */
 function send(router: LinkedProcess, nodeId: string, port: number) {

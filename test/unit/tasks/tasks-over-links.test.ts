@@ -11,6 +11,7 @@ import {
 } from '../../../src/gen/troupe/internal/v1/routed.js';
 import { decodePayload, encodePayload } from '../../../src/rpc/codec/payload.js';
 import { durationFromMs } from '../../../src/rpc/codec/time.js';
+import type { TraceHeaders } from '../../../src/telemetry/trace-headers.js';
 import { outcomeOf } from '../../../src/upstream/outcome.js';
 import { eventually } from '../../support/eventually.js';
 import { LinkedProcess } from './linked-process.js';
@@ -37,7 +38,7 @@ class Probe {
         }
         return 'emitted';
       }
-      if (what !== 'wait') return `${text} ${ctx.traceparent ?? ''}`.trim();
+      if (what !== 'wait') return [text, ...Object.values(ctx.traceHeaders)].join(' ');
       return new Promise<string>((_, reject) => {
         ctx.signal.addEventListener('abort', () => {
           this.aborted.push((ctx.signal.reason as TroupeError).code);
@@ -65,7 +66,7 @@ async function startBoth(probe = new Probe()) {
 const taskOf = (text: string, agentId = 'probe-1') => ({ id: 'task-1', agentId, payload: encodePayload(toPayload(text)) });
 const request = (text: string, agentId?: string) =>
   RoutedExecuteTaskRequest.fromPartial({ task: taskOf(text, agentId), attempt: 1 });
-const inMs = (ms: number) => ({ deadlineMs: systemClock.now() + ms, traceparent: undefined });
+const inMs = (ms: number) => ({ deadlineMs: systemClock.now() + ms, trace: undefined });
 const textOf = ({ result }: RoutedExecuteTaskResponse) => decodePayload(result?.payload ?? Buffer.alloc(0));
 const outcome = (response: Promise<unknown>) =>
   response.then(
@@ -84,7 +85,13 @@ describe('tasks over links', () => {
   it('carry the trace context', async () => {
     const { execute } = await startBoth();
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-    expect(textOf(await execute('hello', { traceparent }).response)).toEqual({ kind: 'text', text: `hello ${traceparent}` });
+    const says = async (trace: TraceHeaders) => textOf(await execute('hello', { trace }).response);
+    expect(await says({ traceparent })).toEqual({ kind: 'text', text: `hello ${traceparent}` });
+    expect(await says({ traceparent, tracestate: 'shop=1', baggage: 'user=ada' })).toEqual({
+      kind: 'text',
+      text: `hello ${traceparent} shop=1 user=ada`,
+    });
+    expect(await says({ traceparent: undefined, baggage: 'user=ada' })).toEqual({ kind: 'text', text: 'hello user=ada' });
   });
 
   it('bring refusals and failures with their details, and go on', async () => {

@@ -17,8 +17,10 @@ import { decodePayload } from '../../../src/rpc/codec/payload.js';
 import { durationFromMs } from '../../../src/rpc/codec/time.js';
 import type { ExecuteOptions, TaskExecutor } from '../../../src/tasks/executor.js';
 import type { TasksDeps } from '../../../src/tasks/task-routing.js';
+import { TaskTelemetry } from '../../../src/tasks/task-telemetry.js';
 import { tasksService } from '../../../src/tasks/tasks-service.js';
-import { validTraceparent } from '../../../src/telemetry/trace-context.js';
+import { Metrics } from '../../../src/telemetry/metrics.js';
+import { traceHeadersOf } from '../../../src/telemetry/trace-headers.js';
 import { Admission } from '../../../src/upstream/admission.js';
 import { NO_POLICY, parseRoutingPolicy, type RoutingPolicy } from '../../../src/upstream/routing-policy.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
@@ -89,6 +91,7 @@ function serviceOf(...ids: string[]) {
 
 function serviceWith(instances: readonly Instance[], policy: RoutingPolicy, viewOf = (_clock: FakeClock) => rig.view) {
   const clock = new FakeClock();
+  const metrics = new Metrics(clock);
   rig = new RouterRig(clock, instances);
   const { router } = rig;
   const view = viewOf(clock);
@@ -104,8 +107,9 @@ function serviceWith(instances: readonly Instance[], policy: RoutingPolicy, view
     random: seededRandom(3),
     defaultStrategy: 'round_robin',
     isIsolated: () => state.isolated,
+    telemetry: new TaskTelemetry({ metrics, clock, isOffered: () => true }),
   };
-  return { clock, executor, state, view, service: tasksService(deps) };
+  return { metrics, clock, executor, state, view, service: tasksService(deps) };
 }
 
 function calling(
@@ -115,7 +119,7 @@ function calling(
   const controller = new AbortController();
   const call: Call = Object.create(callOf(controller.signal), {
     header: { value: (name: string) => headers[name] },
-    traceparent: { value: validTraceparent(headers.traceparent) },
+    trace: { value: traceHeadersOf((name) => headers[name]) },
   });
   return { call, cancel: () => controller.abort(how) };
 }
@@ -151,14 +155,15 @@ describe('Tasks.Run', () => {
 
   it('gives the result of an agent, with the deadline and the trace of the caller on the way', async () => {
     const { service, executor, clock } = serviceOf('a');
-    expect(await run(service, calling({ traceparent: TRACE }).call)).toMatchObject({
+    const trace = { traceparent: TRACE, tracestate: 'shop=1', baggage: 'user=ada' };
+    expect(await run(service, calling(trace).call)).toMatchObject({
       result: { taskId: 'task-1', agentId: 'a', attempt: 1 },
     });
     const [asked] = executor.asked;
     expect(asked?.options.deadlineMs).toBe(clock.now() + 30_000);
-    expect(asked?.options.traceparent).toBe(TRACE);
-    await run(service, calling({ traceparent: 'nonsense' }).call);
-    expect(executor.asked[1]?.options.traceparent).toBeUndefined();
+    expect(asked?.options.trace).toEqual(trace);
+    await run(service, calling({ traceparent: 'nonsense', tracestate: 'shop=1' }).call);
+    expect(executor.asked[1]?.options.trace).toBeUndefined();
   });
 
   it('waits, where the process has not seen the cluster yet, until it has, for 3 s', async () => {
@@ -315,6 +320,35 @@ describe('a task that nobody takes', () => {
     rig.remove('agent', 'a');
     rig.remove('agent', 'b');
     expect(await events()).toMatchObject(['accepted', { defaultAnswer: true }]);
+  });
+});
+
+describe('a task that is not taken in', () => {
+  it('is counted by the reason', async () => {
+    const { service, metrics } = serviceWith(
+      [agentOf('a', ['work'])],
+      parseRoutingPolicy({ callers: { batch: { perSecond: 1 } } }),
+    );
+    const refused = async (asked: () => unknown) => expect((async () => asked())()).rejects.toThrow();
+    const by = (headers = {}) => calling({ 'troupe-caller': 'batch', ...headers }).call;
+    await service.run(request(), by());
+    await refused(() => service.run(request(), by()));
+    await refused(() => service.runStream(streamRequest(), by()));
+    await refused(() => service.run(request({ requiredCapabilities: [] }), calling().call));
+    await refused(() => service.run(request({ deadline: new Date(1) }), calling().call));
+    await refused(() => service.runStream({ ...streamRequest(), resumeWindow: { seconds: -1n, nanos: 0 } }, calling().call));
+    const counted = metrics.collect().filter(({ instrument }) => instrument.name.startsWith('troupe.task.'));
+    const lines = counted.flatMap(({ instrument, lines }) =>
+      lines.map(({ labels, value }) => [instrument.name, ...labels, value]),
+    );
+    expect(lines.filter(([name]) => name === 'troupe.task.refused')).toEqual([
+      ['troupe.task.refused', 'RATE_LIMITED', 2],
+      ['troupe.task.refused', 'INVALID_FIELD', 2],
+      ['troupe.task.refused', 'DEADLINE_EXCEEDED', 1],
+    ]);
+    expect(lines.filter(([name]) => name === 'troupe.task.duration')).toMatchObject([
+      ['troupe.task.duration', 'work', 'OK', { count: 1 }],
+    ]);
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { InMemorySpanExporter, NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
 import { TroupeError } from '../../../src/core/errors.js';
 import { parseTraceparent } from '../../../src/telemetry/trace-context.js';
+import type { TraceHeaders } from '../../../src/telemetry/trace-headers.js';
 import { type HopOptions, SpanKind, silentSpan, Tracing, traceFields } from '../../../src/telemetry/tracing.js';
 import { fixedRandom, seededRandom, testSeed } from '../../support/seeded-random.js';
 
@@ -14,7 +15,10 @@ function open(ratio: number, random = seededRandom(testSeed)) {
   return { tracing: new Tracing(provider.getTracer('test'), ratio, random), ended: () => exporter.getFinishedSpans() };
 }
 
-const under = (parent: string | undefined): HopOptions => ({ kind: SpanKind.SERVER, parent });
+const under = (traceparent: string | undefined, more: Partial<TraceHeaders> = {}): HopOptions => ({
+  kind: SpanKind.SERVER,
+  parent: traceparent === undefined && more.baggage === undefined ? undefined : { traceparent, ...more },
+});
 
 describe('tracing', () => {
   it('goes on with a trace that its caller samples, whatever its own ratio', () => {
@@ -24,6 +28,24 @@ describe('tracing', () => {
     expect(hop?.traceparent).not.toContain('b7ad6b7169203331');
     hop?.end();
     expect(ended()[0]?.parentSpanContext?.spanId).toBe('b7ad6b7169203331');
+  });
+
+  it('takes along what the caller said beside it, unchanged, and notes in its spans what tracing systems add', () => {
+    const { tracing, ended } = open(1);
+    const sent = { tracestate: 'shop=a:1,other@t=2', baggage: 'user=ada;p=1, cart=17' };
+    const hop = tracing.begin('work', under(SAMPLED, sent));
+    expect(hop).toMatchObject(sent);
+    hop?.end();
+    expect(ended()[0]?.spanContext().traceState?.serialize()).toBe(sent.tracestate);
+  });
+
+  it("begins a trace with its caller's baggage", () => {
+    for (const random of [0.1, 0.9])
+      expect(open(0.5, fixedRandom(random)).tracing.begin('work', under(undefined, { baggage: 'user=ada' }))).toMatchObject({
+        traceparent: expect.stringMatching(/^00-/),
+        tracestate: undefined,
+        baggage: 'user=ada',
+      });
   });
 
   it('adds nothing to a trace that its caller does not sample', () => {

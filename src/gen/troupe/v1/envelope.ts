@@ -153,7 +153,10 @@ export interface Envelope {
   sequence: bigint;
   /** How often it was forwarded because its agent had moved, at most 8. Set by nodes. */
   hops: number;
-  /** Free entries that the receiver sees, `traceparent` (W3C) among them. At most 16; a value at most 1 KiB. */
+  /**
+   * Free entries that the receiver sees, those of the trace (W3C `traceparent`, `tracestate`, `baggage`) among them. At most 16; a value at most
+   * 1 KiB, of `baggage` 8 KiB.
+   */
   headers: Map<string, string>;
   /** ERROR: why there is no answer. ACK: why the message was refused; none: the receiver's mailbox has it. */
   error:

@@ -196,7 +196,7 @@ export interface SendRequest {
   waitForRoom: boolean;
   /** It is sent again until it is acknowledged; the receiver gets it once. */
   atLeastOnce: boolean;
-  /** Free entries that the receiver sees. At most 16; a value at most 1 KiB. */
+  /** Free entries that the receiver sees. At most 16; a value at most 1 KiB, of `baggage` 8 KiB. */
   headers: Map<string, string>;
 }
 
@@ -217,7 +217,7 @@ export interface RequestRequest {
   payload:
     | Payload
     | undefined;
-  /** Free entries that the receiver sees. At most 16; a value at most 1 KiB. */
+  /** Free entries that the receiver sees. At most 16; a value at most 1 KiB, of `baggage` 8 KiB. */
   headers: Map<string, string>;
   /** Asking twice does no harm: an outcome that is unknown is tried again. */
   idempotent: boolean;
@@ -246,7 +246,7 @@ export interface BroadcastRequest {
   payload:
     | Payload
     | undefined;
-  /** Free entries that the receivers see. At most 16; a value at most 1 KiB. */
+  /** Free entries that the receivers see. At most 16; a value at most 1 KiB, of `baggage` 8 KiB. */
   headers: Map<string, string>;
 }
 

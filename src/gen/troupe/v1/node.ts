@@ -2650,7 +2650,8 @@ export const NodeDefinition = {
   methods: {
     /**
      * Activates an agent and registers it. Answers when it is running. Errors: ALREADY_EXISTS (the id is taken somewhere in the
-     * cluster), NOT_FOUND (the node has no such kind), FAILED_PRECONDITION (its start failed, the reason says how; or the node drains).
+     * cluster), NOT_FOUND (the node has no such kind), FAILED_PRECONDITION (its start failed, the reason says how; or the node drains),
+     * ABORTED (it was undeployed before it was registered).
      */
     deployAgent: {
       name: "DeployAgent",

@@ -45,6 +45,24 @@ describe('a configuration file', () => {
       entry('zone', 'eu', 4, 'gateway'),
     ]);
   });
+
+  it('may have an alias of a section, or of a list', () => {
+    expect(parse('node: &member\n  registry: &all [a:1]\n  zone: eu\ngateway: *member\n')).toEqual({
+      path: 't.yaml',
+      entries: [
+        entry('registry', ['a:1'], 2, 'node'),
+        entry('zone', 'eu', 3, 'node'),
+        entry('registry', ['a:1'], 2, 'gateway'),
+        entry('zone', 'eu', 3, 'gateway'),
+      ],
+      problems: [],
+    });
+    expect(parse('node:\n  registry: &all [a:1]\nregistry: *all\n').entries).toEqual([
+      entry('registry', ['a:1'], 2, 'node'),
+      entry('registry', ['a:1'], 3),
+    ]);
+    expect(parse('zone: &none\nid: *none\nnode: *none\n')).toEqual({ path: 't.yaml', entries: [], problems: [] });
+  });
 });
 
 describe('what is wrong is told with file, line, key, value and what is allowed:', () => {
@@ -78,6 +96,31 @@ describe('what is wrong is told with file, line, key, value and what is allowed:
       't.yaml:1: id is 12: it must be 1 to 63 of a-z, 0-9, ".", "_", "-", and start with a letter or digit, as a string: put it in quotes',
     ],
     ['a key that is there twice', 'zone: a\nport: 1\nzone: b', 't.yaml:3: zone is there twice'],
+    ['a key that is there twice, once in quotes', 'zone: a\n"zone": b', 't.yaml:2: zone is there twice'],
+    ['a key that is there twice in JSON', '{"zone": "a",\n "zone": "b"}', 't.yaml:2: zone is there twice'],
+    ['a key that is there twice in a section', 'node:\n  port: 1\n  port: 2', 't.yaml:3: port is there twice'],
+    [
+      'a map to be merged',
+      'node: &n\n  zone: a\ngateway:\n  <<: *n',
+      't.yaml:4: gateway.<<: maps are not merged; put what several roles share above their sections',
+    ],
+    [
+      'several maps to be merged',
+      'zone: a\n<<: [{ port: 1 }, { port: 2 }]',
+      't.yaml:2: <<: maps are not merged; put what several roles share above their sections',
+    ],
+    [
+      'a map to be merged, in the YAML that had that',
+      '%YAML 1.1\n---\n<<: { port: 1 }',
+      't.yaml:3: <<: maps are not merged; put what several roles share above their sections',
+    ],
+    [
+      'an alias of a section for a role that has no such setting',
+      'node: &n\n  weight: 2\ngateway: *n',
+      't.yaml:2: gateway.weight: a gateway has no such setting; weight is for node',
+    ],
+    ['an alias as a key', 'zone: &z id\n*z : a', 't.yaml:2: unknown key *z'],
+    ['an alias of what it is in', 'node: &n\n  node: *n', 't.yaml:2: unknown key node.node'],
     [
       'the section registry beside the setting',
       'registry: a:1\nregistry:\n  store: etcd',
@@ -123,8 +166,12 @@ describe('what is wrong is told with file, line, key, value and what is allowed:
       return `- &a${index} [${Array.from({ length: 10 }, () => one).join(', ')}]`;
     });
     expect(parse(`agents:\n${levels.join('\n')}\n`).problems).toEqual([
-      expect.stringMatching(/^t\.yaml:1: agents is undefined: /),
+      't.yaml:1: agents is in itself, or has too many aliases of aliases',
     ]);
+  });
+
+  it('a list that is in itself', () => {
+    expect(parse('agents: &a [*a]').problems).toEqual(['t.yaml:1: agents is in itself, or has too many aliases of aliases']);
   });
 
   it('a second document, which would not count', () => {

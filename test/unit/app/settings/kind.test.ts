@@ -23,6 +23,7 @@ describe('a flag or a variable', () => {
     ['registry', 'a:1, [::1]:2', ['a:1', '[::1]:2']],
     ['etcd', 'https://etcd-0:2379/,etcd-1:2379', ['https://etcd-0:2379/', 'etcd-1:2379']],
     ['agents', './a.mjs, pkg', ['./a.mjs', 'pkg']],
+    ['deployKinds', 'greeter, a.b', ['greeter', 'a.b']],
     ['otlpEndpoint', 'http://127.0.0.1:4317/', 'http://127.0.0.1:4317'],
     ['otlpEndpoint', 'https://collector', 'https://collector'],
     ['prefix', '/troupe/eu', '/troupe/eu'],
@@ -33,6 +34,8 @@ describe('a flag or a variable', () => {
 
   test.each<[keyof typeof SETTINGS, string]>([
     ['port', '65536'],
+    ['deployKinds', 'Greeter'],
+    ['deployKinds', 'greeter,'],
     ['port', '-1'],
     ['port', '8080 '],
     ['port', '0x50'],

@@ -15,6 +15,7 @@ const resolve = (
 const SAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   config: ['a.yaml', 'b.yaml'],
   agents: ['./a.mjs', './b.mjs,./c.mjs'],
+  deployKinds: ['greeter', 'greeter,counter'],
   deploy: ['true', 'false'],
   nodes: ['1', '2'],
   registry: ['a:1', 'b:2,c:3'],

@@ -156,6 +156,10 @@ export interface TaskEnvelope {
     | undefined;
   /** W3C trace context. */
   traceparent: string;
+  /** W3C trace context: what goes with `traceparent`. */
+  tracestate: string;
+  /** W3C baggage. */
+  baggage: string;
 }
 
 /** Nobody waits for the task any more; no outcome is sent. */
@@ -1193,7 +1197,7 @@ export const Part: MessageFns<Part> = {
 };
 
 function createBaseTaskEnvelope(): TaskEnvelope {
-  return { id: 0, content: undefined, traceparent: "" };
+  return { id: 0, content: undefined, traceparent: "", tracestate: "", baggage: "" };
 }
 
 export const TaskEnvelope: MessageFns<TaskEnvelope> = {
@@ -1220,6 +1224,12 @@ export const TaskEnvelope: MessageFns<TaskEnvelope> = {
     }
     if (message.traceparent !== "") {
       writer.uint32(34).string(message.traceparent);
+    }
+    if (message.tracestate !== "") {
+      writer.uint32(66).string(message.tracestate);
+    }
+    if (message.baggage !== "") {
+      writer.uint32(74).string(message.baggage);
     }
     return writer;
   },
@@ -1293,6 +1303,22 @@ export const TaskEnvelope: MessageFns<TaskEnvelope> = {
             message.traceparent = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.tracestate = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.baggage = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1322,6 +1348,8 @@ export const TaskEnvelope: MessageFns<TaskEnvelope> = {
         ? { $case: "callerLost", value: Cancel.fromJSON(object.caller_lost) }
         : undefined,
       traceparent: isSet(object.traceparent) ? globalThis.String(object.traceparent) : "",
+      tracestate: isSet(object.tracestate) ? globalThis.String(object.tracestate) : "",
+      baggage: isSet(object.baggage) ? globalThis.String(object.baggage) : "",
     };
   },
 
@@ -1343,6 +1371,12 @@ export const TaskEnvelope: MessageFns<TaskEnvelope> = {
     }
     if (message.traceparent !== "") {
       obj.traceparent = message.traceparent;
+    }
+    if (message.tracestate !== "") {
+      obj.tracestate = message.tracestate;
+    }
+    if (message.baggage !== "") {
+      obj.baggage = message.baggage;
     }
     return obj;
   },
@@ -1386,6 +1420,8 @@ export const TaskEnvelope: MessageFns<TaskEnvelope> = {
       }
     }
     message.traceparent = object.traceparent ?? "";
+    message.tracestate = object.tracestate ?? "";
+    message.baggage = object.baggage ?? "";
     return message;
   },
 };
