@@ -3,7 +3,7 @@ import { examples } from '../../cli/cluster.js';
 import { paintFor } from '../../cli/colours.js';
 import { EXIT, ExitError } from '../../cli/errors.js';
 import type { CliIo } from '../../cli/io.js';
-import { printable } from '../../cli/printable.js';
+import { jsonLine, printable } from '../../cli/printable.js';
 import { explainJson, explainTable } from '../settings/explain.js';
 import { addSettings } from '../settings/options.js';
 import { printWarnings, readConfigFile, resolveFor } from '../settings/read-settings.js';
@@ -38,7 +38,7 @@ function addExplain(explain: Command, role: Role, io: CliIo): void {
     .action(async ({ output }: ExplainOptions, command: Command) => {
       const resolution = await resolveFor(role, command, io);
       const { problems, warnings } = resolution;
-      if (output === 'json') io.stdout(`${JSON.stringify(explainJson(resolution))}\n`);
+      if (output === 'json') io.stdout(jsonLine(explainJson(resolution)));
       else {
         io.stdout(explainTable(resolution, paintFor(io, 'stdout')));
         printWarnings(io, warnings);
