@@ -294,7 +294,11 @@ const PAIRS: Readonly<Record<string, Pair>> = {
     session.RoutedConnectRequest,
     fc.record({
       frame: maybe(
-        fc.oneof(...both, cased('hello', hello), cased('subscriptions', fc.record({ subscribe: names, unsubscribe: names }))),
+        fc.oneof(
+          ...both,
+          cased('hello', hello),
+          cased('subscriptions', fc.record({ subscribe: names, unsubscribe: names, id: sequence })),
+        ),
       ),
     }),
   ),
@@ -302,7 +306,9 @@ const PAIRS: Readonly<Record<string, Pair>> = {
     messaging.ConnectResponse,
     session.RoutedConnectResponse,
     fc.record({
-      frame: maybe(fc.oneof(...both, cased('welcome', welcome), cased('subscriptions', fc.record({ topics: names })))),
+      frame: maybe(
+        fc.oneof(...both, cased('welcome', welcome), cased('subscriptions', fc.record({ topics: names, id: sequence }))),
+      ),
     }),
   ),
 };
