@@ -4155,7 +4155,8 @@ export const MessagingDefinition = {
      * tasks and messages; without one it is a client, and may send, ask, broadcast, subscribe and run tasks. The first frame is `hello`, answered by
      * `welcome`. Errors: FAILED_PRECONDITION (a frame before hello, a second hello; the node drains), INVALID_ARGUMENT (a field is wrong; a forged `from`; a
      * correlation id that was never given; a wrong credit or topic), ALREADY_EXISTS (the agent id is taken; RetryInfo where the node that has it
-     * ends or is lost), NOT_FOUND with reason UNKNOWN_SESSION (its grace time has passed: say hello without the token), RESOURCE_EXHAUSTED (more was sent than there was credit for; the program does not read).
+     * ends or is lost), NOT_FOUND with reason UNKNOWN_SESSION (its grace time has passed: say hello without the token),
+     * RESOURCE_EXHAUSTED (more was sent than there was credit for; the program does not read).
      */
     connect: {
       name: "Connect",
