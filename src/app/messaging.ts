@@ -10,6 +10,7 @@ import { InterestView } from '../messaging/interest-view.js';
 import { MessageRouter } from '../messaging/message-router.js';
 import type { MessagingService } from '../messaging/messaging-service.js';
 import { AgentPostOffice } from '../messaging/post-office.js';
+import { notJoined } from '../messaging/routing-facts.js';
 import { Subscriptions } from '../messaging/subscriptions.js';
 import { type ReceivedTasks, refuseTask } from '../node/received-tasks.js';
 import type { NodeTaskExecutor } from '../tasks/remote-executor.js';
@@ -132,10 +133,4 @@ export class MemberMessaging {
 
 function noAgents(nodeId: string): TroupeError {
   return new TroupeError('FAILED_PRECONDITION', 'NO_AGENTS', `"${nodeId}" hosts no agents`);
-}
-
-function notJoined(): TroupeError {
-  return new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this process has not joined the cluster yet; try again', {
-    retryAfterMs: 1_000,
-  });
 }

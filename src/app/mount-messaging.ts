@@ -6,6 +6,7 @@ import { deadLettersForward } from '../gateway/dead-letters-forward.js';
 import type { DeadLetters } from '../messaging/dead-letters.js';
 import type { Messages } from '../messaging/messages.js';
 import { MessagingService, type MessagingServiceDeps, RoutedMessagingDefinition } from '../messaging/messaging-service.js';
+import { notJoined } from '../messaging/routing-facts.js';
 import type { ChannelPool } from '../rpc/channels.js';
 import type { RpcServer } from '../rpc/server.js';
 
@@ -37,11 +38,14 @@ export function mountMessaging(
 ): MessagingService {
   const { server, view, channels, clock, random } = host;
   const hasView = () => view.revision > 0n;
+  const firstView = async () => {
+    if (!(await view.until(hasView, FIRST_VIEW_MS))) throw notJoined();
+  };
   const service = new MessagingService({
     ...parts,
     clock,
     random,
-    firstView: () => (hasView() ? undefined : view.until(hasView, FIRST_VIEW_MS)),
+    firstView: () => (hasView() ? undefined : firstView()),
     ...(forwards ? { deadLettersOf: deadLettersForward({ view, channels, clock, self: membership.self }) } : {}),
   });
   server.mount(RoutedMessagingDefinition, service.handlers);

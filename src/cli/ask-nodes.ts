@@ -57,5 +57,5 @@ export async function answersOfNodes<T>(
 export function warnOfNode(io: CliIo, nodeId: string, error: unknown): void {
   // A registry lists nodes, but does not forward to them.
   if (isTroupeError(error, 'UNIMPLEMENTED')) return;
-  io.stderr(`warning: node ${nodeId} did not answer: ${printable(messageOf(error))}\n`);
+  io.stderr(`warning: ${printable(`node ${nodeId} did not answer: ${messageOf(error)}`)}\n`);
 }

@@ -9,6 +9,7 @@ import { addressOf, type ClusterOptions, interruptible } from './cluster.js';
 import { paintFor } from './colours.js';
 import { type Descriptors, descriptorsFrom, resolveService } from './descriptors.js';
 import type { CliIo } from './io.js';
+import { jsonLine } from './printable.js';
 import { parseJson, readFileBytes, readStdin } from './read-input.js';
 import { pathOf, Reflection } from './reflection.js';
 import { type Column, formatTable } from './table.js';
@@ -71,7 +72,7 @@ async function call(io: CliIo, client: RawClient, { command, method, types, requ
   const { timeout } = command.opts<CallOptions>();
   const print = (bytes: Uint8Array) => {
     const message = toJson(method.output, fromBinary(method.output, bytes), { registry: types });
-    io.stdout(`${JSON.stringify(message, null, io.isTTY ? 2 : 0)}\n`);
+    io.stdout(jsonLine(message, io.isTTY ? 2 : 0));
   };
   switch (method.methodKind) {
     case 'unary': {
@@ -137,7 +138,7 @@ async function listMethods(
       });
     }
   }
-  if (output === 'json') io.stdout(`${JSON.stringify(rows)}\n`);
+  if (output === 'json') io.stdout(jsonLine(rows));
   else io.stdout(formatTable(COLUMNS, rows, paintFor(io, 'stdout')));
 }
 

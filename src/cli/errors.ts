@@ -2,7 +2,7 @@ import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
 import { paintFor } from './colours.js';
 import { formatMs } from './format-ms.js';
 import type { CliIo } from './io.js';
-import { printable } from './printable.js';
+import { jsonLine, printable, printableLines } from './printable.js';
 
 /** The command was used wrongly. */
 export class UsageError extends Error {
@@ -48,14 +48,14 @@ export type ErrorFormat = 'text' | 'json';
  */
 export function printError(io: CliIo, error: unknown, format: ErrorFormat = 'text'): void {
   if (error instanceof ExitError) return;
-  if (format === 'json') io.stderr(`${JSON.stringify(errorObject(error))}\n`);
+  if (format === 'json') io.stderr(jsonLine(errorObject(error)));
   else {
     const paint = paintFor(io, 'stderr');
-    io.stderr(`${paint('red', 'error:')} ${printable(messageOf(error))}${statusOf(error)}\n`);
+    io.stderr(`${paint('red', 'error:')} ${printable(`${messageOf(error)}${statusOf(error)}`)}\n`);
     const hint = hintFor(error);
     if (hint !== undefined) io.stderr(`${paint('dim', hint)}\n`);
   }
-  if (io.env.TROUPE_DEBUG === '1' && error instanceof Error) io.stderr(`${error.stack}\n`);
+  if (io.env.TROUPE_DEBUG === '1' && error instanceof Error) io.stderr(`${printableLines(error.stack ?? '')}\n`);
 }
 
 function statusOf(error: unknown): string {

@@ -3,6 +3,7 @@ import { assertNever } from '../core/assert-never.js';
 import { isTroupeError } from '../core/errors.js';
 import { type Payload, payloadText } from '../core/payload.js';
 import type { CliIo } from './io.js';
+import { jsonLine, printable, printableLines } from './printable.js';
 
 /** Prints a payload: indented and with a newline at its end for a terminal, as it is for programs. */
 export function writePayload(io: CliIo, payload: Payload): void {
@@ -10,7 +11,7 @@ export function writePayload(io: CliIo, payload: Payload): void {
     case 'empty':
       return;
     case 'json':
-      io.stdout(`${JSON.stringify(payload.json, null, io.isTTY ? 2 : 0)}\n`);
+      io.stdout(jsonLine(payload.json, io.isTTY ? 2 : 0));
       return;
     case 'text':
       writeText(io, payload.text);
@@ -18,7 +19,7 @@ export function writePayload(io: CliIo, payload: Payload): void {
     case 'data':
       if (!io.isTTY) io.stdout(payload.data);
       else if (isText(payload.data)) writeText(io, payloadText(payload));
-      else io.stderr(`${describe(payload)}: not for a terminal; redirect it to a file\n`);
+      else io.stderr(`${printable(describe(payload))}: not for a terminal; redirect it to a file\n`);
       return;
     default:
       assertNever(payload);
@@ -55,8 +56,10 @@ function contentType(payload: Exclude<Payload, { kind: 'empty' }>) {
   return payload.contentType === undefined ? {} : { contentType: payload.contentType };
 }
 
+/** As it is for programs; for people it must not act on their terminal. */
 function writeText(io: CliIo, text: string): void {
-  io.stdout(io.isTTY && !text.endsWith('\n') ? `${text}\n` : text);
+  if (!io.isTTY) io.stdout(text);
+  else io.stdout(`${printableLines(text)}${text.endsWith('\n') ? '' : '\n'}`);
 }
 
 /** Whether bytes can be shown: UTF-8 without the control characters that files of other kinds have. */

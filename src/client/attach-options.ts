@@ -1,9 +1,16 @@
 import type { AgentTask } from '../agent/context.js';
-import type { AgentMessage, Messenger } from '../agent/messages.js';
+import type { AgentMessage, Messenger, Subscription } from '../agent/messages.js';
 import type { PayloadInput } from '../core/payload.js';
 
 /** How attached agents talk: as themselves, over their stream. */
-export type AttachedMessenger = Omit<Messenger, 'stream'>;
+export interface AttachedMessenger extends Messenger {
+  /**
+   * Gets what is broadcast to a topic from now on, in which "*" stands for one name and ">" at the end for one or more, until it is cancelled or the agent ends:
+   * also over later connections. It comes to `receive`. Resolves when the cluster knows.
+   * @throws INVALID_ARGUMENT (the pattern), UNAVAILABLE (the registry is not reached), RESOURCE_EXHAUSTED (1,000 topics), FAILED_PRECONDITION (there is no `receive`).
+   */
+  subscribe(pattern: string): Promise<Subscription>;
+}
 
 /** What an attached agent has at hand while it works. */
 export interface AttachedContext extends AttachedMessenger {
@@ -38,7 +45,7 @@ export interface AttachOptions {
   readonly run?: (task: AgentTask, ctx: AttachedTaskContext) => PayloadInput | Promise<PayloadInput>;
   /** Handles one message: as in `defineAgent`. */
   readonly receive?: (message: AgentMessage, ctx: AttachedContext) => unknown;
-  /** Topics that it subscribes to, at most 64. Needs `receive`. */
+  /** Topics that it subscribes to from the beginning and for as long as it lives, at most 64. Needs `receive`. */
   readonly topics?: readonly string[];
   /** Tasks that it works on at once, and beside them messages, 1 to 10,000; 1 when not given. */
   readonly concurrency?: number;

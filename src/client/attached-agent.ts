@@ -1,4 +1,4 @@
-import type { MessageOptions, RequestOptions, SendOptions } from '../agent/messages.js';
+import type { MessageOptions, RequestOptions, SendOptions, Subscription } from '../agent/messages.js';
 import type { Clock } from '../core/clock.js';
 import { invalidArgument, TroupeError } from '../core/errors.js';
 import type { PayloadInput } from '../core/payload.js';
@@ -10,7 +10,8 @@ import type { RawClient } from '../rpc/raw-client.js';
 import type { AttachedMessenger, AttachOptions } from './attach-options.js';
 import { ProgramMessenger } from './program-messenger.js';
 import { ProgramSession } from './program-session.js';
-import { ProgramWork } from './program-work.js';
+import { ProgramSubscriptions, TOPICS_AT_ONCE } from './program-subscriptions.js';
+import { ProgramWork, type WorkingAgent } from './program-work.js';
 
 export interface AttachDeps {
   readonly raw: RawClient;
@@ -44,6 +45,11 @@ export class AttachedAgent implements AttachedMessenger {
   readonly closed: Promise<void>;
   private readonly messenger: ProgramMessenger;
   private state: AttachState;
+  private readonly subscriptions: ProgramSubscriptions;
+  private readonly asWorking: WorkingAgent = {
+    place: () => this.place,
+    subscribe: (pattern) => this.subscribe(pattern),
+  };
   private place: { readonly agentId: string; readonly nodeId: string } = { agentId: '', nodeId: '' };
   private failures = 0;
   /** Since when it has no session. */
@@ -57,8 +63,14 @@ export class AttachedAgent implements AttachedMessenger {
     private readonly options: AttachOptions,
     private readonly deps: AttachDeps,
   ) {
+    check(options);
+    this.subscriptions = new ProgramSubscriptions(options.topics ?? [], deps.clock);
     this.closed = new Promise((resolve, reject) => {
-      this.onClosed = (error) => (error === undefined ? resolve() : reject(error));
+      this.onClosed = (error) => {
+        this.subscriptions.close(error ?? closed());
+        if (error === undefined) resolve();
+        else reject(error);
+      };
     });
     this.closed.catch(() => undefined);
     this.state = { kind: 'connecting', attachment: this.attachment() };
@@ -104,34 +116,54 @@ export class AttachedAgent implements AttachedMessenger {
   request(to: string, payload?: PayloadInput, options?: RequestOptions) {
     return this.messenger.request(to, payload, options);
   }
+  stream(to: string, payload?: PayloadInput, options?: RequestOptions) {
+    return this.messenger.stream(to, payload, options);
+  }
+  async subscribe(pattern: string): Promise<Subscription> {
+    if (this.options.receive === undefined)
+      throw new TroupeError('FAILED_PRECONDITION', 'NO_RECEIVE', 'the agent takes no messages: give it `receive`');
+    return this.subscriptions.add(pattern);
+  }
   broadcast(topic: string, payload?: PayloadInput, options?: MessageOptions) {
     return this.messenger.broadcast(topic, payload, options);
   }
 
   private session(): ProgramSession {
     if (this.state.kind !== 'closed') return this.state.attachment.session;
-    throw new TroupeError('CANCELLED', 'CANCELLED', 'the agent was closed');
+    throw closed();
   }
 
   private attachment(): Attachment {
+    /** Of a hello that is not answered yet. */
+    let topics: readonly string[] | undefined;
     const session: ProgramSession = new ProgramSession(
       this.deps.raw,
-      helloOf(this.options),
+      () => {
+        topics = this.subscriptions.helloTopics;
+        return helloOf(this.options, topics);
+      },
       {
         attached: ({ id, nodeId }) => {
           this.place = { agentId: id, nodeId };
           this.failures = 0;
           this.wasAttached = true;
-          if (this.isCurrent(session)) this.state = { kind: 'attached', attachment };
+          if (this.isCurrent(session)) {
+            this.state = { kind: 'attached', attachment };
+            this.subscriptions.attached((change) => session.changeSubscriptions(change), topics);
+            topics = undefined;
+          }
           this.onAttached();
         },
         given: (envelope) => work.given(envelope),
+        subscribed: (held, id) => {
+          if (this.isCurrent(session)) this.subscriptions.told(held, id);
+        },
         drains: () => this.moveOn(session),
         broken: (error) => this.broken(attachment, error),
       },
       this.deps.clock,
     );
-    const work = new ProgramWork(this.options, session, () => this.place);
+    const work = new ProgramWork(this.options, session, this.asWorking);
     const attachment = { session, work };
     return attachment;
   }
@@ -157,6 +189,7 @@ export class AttachedAgent implements AttachedMessenger {
 
   private begin(): void {
     this.lostAtMs = this.deps.clock.monotonicMs();
+    this.subscriptions.detached();
     this.state = { kind: 'connecting', attachment: this.attachment() };
     this.connect();
   }
@@ -171,6 +204,7 @@ export class AttachedAgent implements AttachedMessenger {
       session.over(lost);
     }
     if (!isCurrent || this.state.kind === 'closed') return;
+    this.subscriptions.detached();
     if (!this.mayTryAgain(error)) {
       this.state = { kind: 'closed' };
       this.onClosed(error ?? new TroupeError('UNAVAILABLE', 'SESSION_ENDED', 'the node ended the stream'));
@@ -202,6 +236,10 @@ export class AttachedAgent implements AttachedMessenger {
   }
 }
 
+function closed(): TroupeError {
+  return new TroupeError('CANCELLED', 'CANCELLED', 'the agent was closed');
+}
+
 /** Resolves when nothing new comes, and what came is done. */
 async function leave({ session, work }: Attachment): Promise<void> {
   await session.drain();
@@ -219,11 +257,16 @@ const KEEPS: ReadonlySet<string> = new Set(['NODE_LOST', 'SESSION_SILENT', 'NOT_
 const PASSING: ReadonlySet<string> = new Set(['UNKNOWN_SESSION', 'NODE_DRAINING', 'TOO_MANY_SESSIONS', 'NO_HELLO']);
 
 /** @throws INVALID_ARGUMENT: what only this end can know to be wrong; the node checks the rest. */
-function helloOf(options: AttachOptions): Hello {
-  const { id, capabilities = [], topics = [], run, receive, metadata = {}, graceMs, ...sizes } = options;
+function check({ id, capabilities = [], topics = [], run, receive }: AttachOptions): void {
   if (id === '') throw invalidArgument('id', 'is required');
   if (capabilities.length > 0 && run === undefined) throw invalidArgument('run', 'is required where there are capabilities');
   if (topics.length > 0 && receive === undefined) throw invalidArgument('receive', 'is required where there are topics');
+  if (topics.length > TOPICS_AT_ONCE)
+    throw invalidArgument('topics', `at most ${TOPICS_AT_ONCE} are allowed, got ${topics.length}`);
+}
+
+function helloOf(options: AttachOptions, topics: readonly string[]): Hello {
+  const { id, capabilities = [], topics: _topics, run: _run, receive: _receive, metadata = {}, graceMs, ...sizes } = options;
   return Hello.fromPartial({
     ...sizes,
     agentId: id,

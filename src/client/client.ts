@@ -18,7 +18,7 @@ import { type GetStatsResponse, RegistryDefinition } from '../gen/troupe/v1/regi
 import { connected, isConnected, openChannel } from '../rpc/channels.js';
 import { createClient, type TimeoutOption } from '../rpc/client.js';
 import { manifestToMessage } from '../rpc/codec/manifest.js';
-import { durationFromMs } from '../rpc/codec/time.js';
+import { durationFromMs, msFromDuration } from '../rpc/codec/time.js';
 import { encodeMessage } from '../rpc/encode.js';
 import { RawClient } from '../rpc/raw-client.js';
 import { RenewedChannel } from '../rpc/renewed-channel.js';
@@ -53,6 +53,8 @@ export interface ConnectOptions {
 export interface ListOptions {
   readonly service?: string;
   readonly capabilities?: readonly string[];
+  /** Told of each page how old it is: more than a few seconds while the registry is away, and the gateway lists what it knew last. */
+  readonly onAge?: (ageMs: number) => void;
 }
 
 interface ControlOptions extends TimeoutOption {
@@ -217,7 +219,7 @@ export class TroupeClient {
   }
 
   /** Everything that is registered, by service and id. */
-  async instances({ service = '', capabilities = [] }: ListOptions = {}): Promise<InstanceMessage[]> {
+  async instances({ service = '', capabilities = [], onAge }: ListOptions = {}): Promise<InstanceMessage[]> {
     const all: InstanceMessage[] = [];
     let pageToken = '';
     do {
@@ -225,6 +227,7 @@ export class TroupeClient {
         this.registry.listInstances({ service, capabilities: [...capabilities], pageSize: PAGE_SIZE, pageToken }, options),
       );
       all.push(...page.instances);
+      if (page.age !== undefined) onAge?.(msFromDuration(page.age));
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
     return all;

@@ -1,5 +1,6 @@
 import { type Clock, MAX_TIMER_MS } from '../core/clock.js';
 import { deadlineExceeded, TroupeError } from '../core/errors.js';
+import type { PartSource } from '../core/parts.js';
 import type { RoutedBatch, RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import { Hello, type Welcome } from '../gen/troupe/v1/messaging.js';
@@ -7,6 +8,7 @@ import { Inbox, WINDOW } from '../link/inbox.js';
 import { Outbox, type Sending } from '../link/outbox.js';
 import { envelopeBytes, type NodeFrame, type ProgramFrame, programFrameBytes, readNodeFrame } from '../link/session-frames.js';
 import type { Duplex, RawClient } from '../rpc/raw-client.js';
+import type { Change } from './program-subscriptions.js';
 
 /** What an attached program does about what comes. */
 export interface SessionListener {
@@ -14,10 +16,21 @@ export interface SessionListener {
   attached(welcome: Welcome): void;
   /** A task, a message, or something about one. */
   given(envelope: RoutedEnvelope): void;
+  /** What the agent is subscribed to: in answer to change `id`, or by itself. */
+  subscribed(topics: readonly string[], id: bigint): void;
   /** The node will end. */
   drains(): void;
   /** The present stream is over. */
   broken(error: TroupeError | undefined): void;
+}
+
+/** What is done about what answers something that was asked for. */
+export interface AnswerWaiter {
+  /** ACK, RESPONSE or ERROR. */
+  answered(envelope: RoutedEnvelope): void;
+  failed(error: TroupeError): void;
+  /** A part of the answer; not given: none is wanted. */
+  readonly part?: (envelope: RoutedEnvelope) => void;
 }
 
 const CONNECT = '/troupe.v1.Messaging/Connect';
@@ -27,7 +40,7 @@ export class ProgramSession {
   private readonly inbox = new Inbox();
   /** Nothing goes before welcome. */
   private readonly outbox = new Outbox(true, 0);
-  private readonly waiting = new Map<number, { resolve(answer: RoutedEnvelope): void; reject(error: TroupeError): void }>();
+  private readonly waiting = new Map<number, AnswerWaiter>();
   private control: Buffer[] = [];
   private lastId = 0;
   private stream: Duplex | undefined;
@@ -40,7 +53,8 @@ export class ProgramSession {
 
   constructor(
     private readonly raw: RawClient,
-    private readonly hello: Hello,
+    /** What it says first, as long as it has no token. */
+    private readonly hello: () => Hello,
     private readonly listener: SessionListener,
     readonly clock: Clock,
   ) {}
@@ -57,7 +71,7 @@ export class ProgramSession {
     this.control = [];
     const hello = this.canResume
       ? Hello.fromPartial({ resumeToken: this.token, received: BigInt(this.inbox.received), credit: WINDOW })
-      : { ...this.hello, credit: WINDOW };
+      : { ...this.hello(), credit: WINDOW };
     const stream: Duplex = this.raw.duplex(CONNECT, {
       message: (bytes) => this.read(bytes),
       over: (error) => {
@@ -81,38 +95,59 @@ export class ProgramSession {
     return sending;
   }
 
-  /** Sends something, and gives what answers it: ACK, RESPONSE or ERROR; waits until its deadline, also while there is no stream. @throws TroupeError */
+  /** Sends something, and gives what answers it. @throws as `begin`. */
   ask(envelope: Partial<RoutedEnvelope>, signal?: AbortSignal): Promise<RoutedEnvelope> {
-    this.lastId += 1;
-    const id = this.lastId;
-    return new Promise((resolve, reject) => {
+    return new Promise((answered, failed) => {
       if (signal?.aborted) throw waitEnded();
-      const sending = this.send({ ...envelope, correlationId: BigInt(id) });
-      const giveUp = (error: TroupeError) => {
-        const waiter = this.waiting.get(id);
-        this.waiting.delete(id);
-        waiter?.reject(error);
-        if (waiter !== undefined) this.callOff(id, sending);
-      };
-      const onAbort = () => giveUp(waitEnded());
-      const leftMs = (envelope.deadline?.getTime() ?? Number.POSITIVE_INFINITY) - this.clock.now();
-      const disarm = leftMs <= MAX_TIMER_MS ? this.clock.after(leftMs, () => giveUp(deadlineExceeded())) : undefined;
-      const done = () => {
-        disarm?.();
-        signal?.removeEventListener('abort', onAbort);
-      };
-      this.waiting.set(id, {
-        resolve: (answer) => {
-          done();
-          resolve(answer);
+      const asked = this.begin(envelope, {
+        answered: (answer) => {
+          signal?.removeEventListener('abort', onAbort);
+          answered(answer);
         },
-        reject: (error) => {
-          done();
-          reject(error);
+        failed: (error) => {
+          signal?.removeEventListener('abort', onAbort);
+          failed(error);
         },
       });
+      const onAbort = () => asked.cancel(waitEnded());
       signal?.addEventListener('abort', onAbort, { once: true });
     });
+  }
+
+  /**
+   * Sends something, and waits for what answers it until its deadline, also while there is no stream. `waiter` hears of its end once, and not before this
+   * returns. @throws RESOURCE_EXHAUSTED / SESSION_FULL.
+   */
+  begin(envelope: Partial<RoutedEnvelope>, waiter: AnswerWaiter): PartSource {
+    this.lastId += 1;
+    const id = this.lastId;
+    const sending = this.send({ ...envelope, correlationId: BigInt(id) });
+    const cancel = (error: TroupeError) => {
+      const waits = this.waiting.get(id);
+      if (waits === undefined) return;
+      this.settled(id);
+      this.callOff(id, sending);
+      waits.failed(error);
+    };
+    const leftMs = (envelope.deadline?.getTime() ?? Number.POSITIVE_INFINITY) - this.clock.now();
+    const disarm = leftMs <= MAX_TIMER_MS ? this.clock.after(leftMs, () => cancel(deadlineExceeded())) : () => undefined;
+    this.waiting.set(id, {
+      ...waiter,
+      answered: (answer) => {
+        disarm();
+        waiter.answered(answer);
+      },
+      failed: (error) => {
+        disarm();
+        waiter.failed(error);
+      },
+    });
+    return { cancel, demand: (parts) => this.demand(id, parts) };
+  }
+
+  /** Tells the node what the agent wants to hear of what is broadcast, and what not any more; lost where the stream breaks. */
+  changeSubscriptions({ subscribe, unsubscribe, id }: Change): void {
+    this.say({ $case: 'subscriptions', value: { subscribe: [...subscribe], unsubscribe: [...unsubscribe], id } });
   }
 
   /** Tells the node that nothing new is to come. Resolves when nothing more comes: all that the node had sent before it knew is here. */
@@ -140,8 +175,9 @@ export class ProgramSession {
   /** It is over: what waits for an answer gets none. */
   over(error: TroupeError): void {
     this.cancel();
-    for (const { reject } of this.waiting.values()) reject(error);
+    const waiting = [...this.waiting.values()];
     this.waiting.clear();
+    for (const { failed } of waiting) failed(error);
   }
 
   /** Nobody waits any more for what answers it. */
@@ -152,6 +188,25 @@ export class ProgramSession {
     } catch {
       // Too much waits to be sent: the node gives it up at its deadline.
     }
+  }
+
+  private get isReading(): boolean {
+    return [...this.waiting.values()].some(({ part }) => part !== undefined);
+  }
+
+  private demand(id: number, demand: number): void {
+    if (!this.waiting.has(id)) return;
+    // Small, and one at most for each half of a window: outside the bounds of the outbox.
+    this.outbox.pushLater(() => envelopeBytes({ kind: EnvelopeKind.ENVELOPE_KIND_DEMAND, correlationId: BigInt(id), demand }));
+    this.wake();
+  }
+
+  /** It waits no more. */
+  private settled(id: number): AnswerWaiter | undefined {
+    const waiter = this.waiting.get(id);
+    this.waiting.delete(id);
+    if (this.isEnding) this.wake();
+    return waiter;
   }
 
   private ponged(): void {
@@ -176,7 +231,8 @@ export class ProgramSession {
     if (stream === undefined || this.isWriting || !this.isWelcome) return;
     const bytes = this.control.shift() ?? this.creditFrame() ?? this.outbox.next();
     if (bytes === undefined) {
-      if (this.isEnding) stream.end();
+      // Who reads an answer in parts still has to ask for them.
+      if (this.isEnding && !this.isReading) stream.end();
       return;
     }
     this.isWriting = true;
@@ -228,6 +284,8 @@ export class ProgramSession {
         this.ponged();
         break;
       case 'subscriptions':
+        this.listener.subscribed(frame.value.topics, frame.value.id);
+        break;
     }
   }
 
@@ -250,13 +308,12 @@ export class ProgramSession {
     switch (envelope.kind) {
       case EnvelopeKind.ENVELOPE_KIND_ACK:
       case EnvelopeKind.ENVELOPE_KIND_RESPONSE:
-      case EnvelopeKind.ENVELOPE_KIND_ERROR: {
-        const id = Number(envelope.correlationId);
-        const waiter = this.waiting.get(id);
-        this.waiting.delete(id);
-        waiter?.resolve(envelope);
+      case EnvelopeKind.ENVELOPE_KIND_ERROR:
+        this.settled(Number(envelope.correlationId))?.answered(envelope);
         break;
-      }
+      case EnvelopeKind.ENVELOPE_KIND_CHUNK:
+        this.waiting.get(Number(envelope.correlationId))?.part?.(envelope);
+        break;
       default:
         this.listener.given(envelope);
     }

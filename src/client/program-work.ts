@@ -1,5 +1,5 @@
 import type { AgentTask } from '../agent/context.js';
-import type { AgentMessage, MessageOptions, RequestOptions, SendOptions } from '../agent/messages.js';
+import type { AgentMessage, MessageOptions, RequestOptions, SendOptions, Subscription } from '../agent/messages.js';
 import { type Clock, MAX_TIMER_MS } from '../core/clock.js';
 import { deadlineExceeded, messageOf, TroupeError } from '../core/errors.js';
 import type { Json } from '../core/json.js';
@@ -22,6 +22,12 @@ interface Place {
   readonly nodeId: string;
 }
 
+/** The agent whose work it is. */
+export interface WorkingAgent {
+  place(): Place;
+  subscribe(pattern: string): Promise<Subscription>;
+}
+
 /** What an attached agent has been given over one session, and works on. */
 export class ProgramWork {
   private readonly pieces = new Map<bigint, Piece>();
@@ -30,7 +36,7 @@ export class ProgramWork {
   constructor(
     private readonly options: AttachOptions,
     private readonly session: ProgramSession,
-    private readonly place: () => Place,
+    private readonly agent: WorkingAgent,
   ) {}
 
   given(envelope: RoutedEnvelope): void {
@@ -39,7 +45,7 @@ export class ProgramWork {
       case EnvelopeKind.ENVELOPE_KIND_TASK:
       case EnvelopeKind.ENVELOPE_KIND_SEND:
       case EnvelopeKind.ENVELOPE_KIND_REQUEST: {
-        const piece = new Piece(envelope, this.session, this.place());
+        const piece = new Piece(envelope, this.session, this.agent);
         this.pieces.set(id, piece);
         void piece.work(this.options).finally(() => {
           this.pieces.delete(id);
@@ -72,6 +78,7 @@ export class ProgramWork {
 /** One task or message: what the author's function sees, and what is said about it. */
 class Piece implements AttachedTaskContext {
   readonly gate: PartGate | undefined;
+  private readonly place: Place;
   private readonly controller = new AbortController();
   private readonly clock: Clock;
   private readonly deadlineMs: number;
@@ -83,8 +90,9 @@ class Piece implements AttachedTaskContext {
   constructor(
     private readonly envelope: RoutedEnvelope,
     private readonly session: ProgramSession,
-    private readonly place: Place,
+    private readonly agent: WorkingAgent,
   ) {
+    this.place = agent.place();
     const { deadline, streaming, demand } = envelope;
     this.clock = session.clock;
     this.deadlineMs = deadline?.getTime() ?? Number.POSITIVE_INFINITY;
@@ -140,6 +148,12 @@ class Piece implements AttachedTaskContext {
   }
   request(to: string, payload?: PayloadInput, options?: RequestOptions) {
     return this.messenger.request(to, payload, options);
+  }
+  stream(to: string, payload?: PayloadInput, options?: RequestOptions) {
+    return this.messenger.stream(to, payload, options);
+  }
+  subscribe(pattern: string) {
+    return this.agent.subscribe(pattern);
   }
   broadcast(topic: string, payload?: PayloadInput, options?: MessageOptions) {
     return this.messenger.broadcast(topic, payload, options);

@@ -141,7 +141,9 @@ async function call(client: RegistryClient, { kind, leaseId, changes }: Write, s
 
 /** That the registry is away, in words for whoever asked for the change. */
 function notReached(error: unknown): unknown {
-  if (!isTroupeError(error) || error.code !== 'UNAVAILABLE' || error.reason !== error.code) return error;
+  if (!isTroupeError(error) || error.reason !== error.code) return error;
+  // A registry that is frozen lets the time pass.
+  if (error.code !== 'UNAVAILABLE' && error.code !== 'DEADLINE_EXCEEDED') return error;
   return new TroupeError('UNAVAILABLE', 'REGISTRY_UNAVAILABLE', 'the registry is not reached now; try again', {
     retryAfterMs: 1_000,
     cause: error,

@@ -1,10 +1,20 @@
 import type { CallOptions } from 'nice-grpc';
 import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
+import { listInstances } from '../discovery/instance-list.js';
 import type { RegistryClient, RegistrySession } from '../discovery/registry-session.js';
-import type { GetStatsRequest, GetStatsResponse, RegistryDefinition } from '../gen/troupe/v1/registry.js';
+import type { ClusterView } from '../discovery/view.js';
+import type {
+  GetStatsRequest,
+  GetStatsResponse,
+  ListInstancesRequest,
+  ListInstancesResponse,
+  RegistryDefinition,
+} from '../gen/troupe/v1/registry.js';
 import type { Call } from '../rpc/call.js';
 import type { TimeoutOption } from '../rpc/client.js';
+import { instanceToMessage } from '../rpc/codec/instance.js';
+import { durationFromMs } from '../rpc/codec/time.js';
 import type { Handlers } from '../rpc/service.js';
 import { outcomeOf } from '../upstream/outcome.js';
 import { mergeStats } from './merge-stats.js';
@@ -12,17 +22,24 @@ import { traceMetadata } from './trace-metadata.js';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const STATS_PATIENCE_MS = 1_000;
+/** How long a registry may take to list before the gateway tells what it knows itself. */
+const LIST_PATIENCE_MS = 2_000;
 /** Replicas that are tried with a call that only reads, or was certainly not sent. */
 const MAX_TRIES = 3;
 
-/** The Registry service of a gateway: every call goes to a registry replica that answers. */
-export function registryForward(session: RegistrySession, clock: Clock): Handlers<typeof RegistryDefinition> {
+/**
+ * The Registry service of a gateway: every call goes to a registry replica that answers. Where none does, the gateway lists instances as it
+ * knows them.
+ */
+export function registryForward(session: RegistrySession, view: ClusterView, clock: Clock): Handlers<typeof RegistryDefinition> {
   const forward = <Request, Response>(
     isRead: boolean,
     pick: (client: RegistryClient) => (request: Request, options: CallOptions & TimeoutOption) => Promise<Response>,
+    patienceMs = Number.POSITIVE_INFINITY,
   ) => {
     return async (request: Request, call: Call): Promise<Response> => {
-      const options = { timeoutMs: timeoutOf(call, clock), signal: call.signal, metadata: traceMetadata(call) };
+      const timeoutMs = Math.min(patienceMs, timeoutOf(call, clock));
+      const options = { timeoutMs, signal: call.signal, metadata: traceMetadata(call) };
       for (let tries = 1; ; tries++) {
         const { client } = session;
         try {
@@ -44,6 +61,22 @@ export function registryForward(session: RegistrySession, clock: Clock): Handler
     const [first, ...others] = settled.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     return first === undefined ? one(request, call) : mergeStats([first, ...others]);
   };
+  const listed = forward(true, (client: RegistryClient) => client.listInstances, LIST_PATIENCE_MS);
+  const list = async (request: ListInstancesRequest, call: Call): Promise<ListInstancesResponse> => {
+    try {
+      return await listed(request, call);
+    } catch (error) {
+      const { revision, ageMs } = view.status();
+      if (revision === 0n || call.cancelled || !isAway(error)) throw error;
+      const { items, nextPageToken } = listInstances(view.catalog, request);
+      return {
+        instances: items.map(({ instance }) => instanceToMessage(instance)),
+        nextPageToken,
+        revision,
+        age: durationFromMs(ageMs),
+      };
+    }
+  };
   const stream = async function* <Response>(
     open: (client: RegistryClient) => AsyncIterable<Response>,
   ): AsyncGenerator<Response, void, undefined> {
@@ -61,7 +94,7 @@ export function registryForward(session: RegistrySession, clock: Clock): Handler
     deregister: forward(false, (client) => client.deregister),
     updateInstance: forward(false, (client) => client.updateInstance),
     getInstance: forward(true, (client) => client.getInstance),
-    listInstances: forward(true, (client) => client.listInstances),
+    listInstances: list,
     discover: forward(true, (client) => client.discover),
     getStats,
     keepAlive: (requests, call) => stream((client) => client.keepAlive(requests, { signal: call.signal })),
@@ -71,6 +104,11 @@ export function registryForward(session: RegistrySession, clock: Clock): Handler
 
 function timeoutOf(call: Call, clock: Clock): number {
   return Number.isFinite(call.deadlineMs) ? Math.max(1, call.deadlineMs - clock.now()) : DEFAULT_TIMEOUT_MS;
+}
+
+/** Whether it says that no registry answers, or that the one which does knows nothing yet. */
+function isAway(error: unknown): boolean {
+  return error instanceof TroupeError && (error.code === 'UNAVAILABLE' || error.code === 'DEADLINE_EXCEEDED');
 }
 
 function registryUnavailable(cause: TroupeError): TroupeError {

@@ -1,7 +1,8 @@
+import { HELD_OVERHEAD_BYTES } from '../core/bytes.js';
 import { Fifo } from '../core/fifo.js';
 import { batchBytes } from './session-frames.js';
 
-/** What a session holds for its program at most: what waits, and what was sent and is kept until it is known to have come. */
+/** What a session holds for its program at most: what waits, and what was sent and is kept until it is known to have come; with what holding it takes. */
 export const MAX_HELD_BYTES = 16 * 1024 * 1024;
 /** Of that, what is kept: beyond it nothing more is sent until the program says what it has received. */
 export const MAX_KEPT_BYTES = 8 * 1024 * 1024;
@@ -96,8 +97,9 @@ export class Outbox {
 
   /** Adds an envelope (of `envelopeBytes`); undefined where that would be more than is held for a program. */
   push(envelope: Buffer): Sending | undefined {
-    if (this.heldBytes + envelope.length > MAX_HELD_BYTES) return undefined;
-    this.waitingBytes += envelope.length;
+    const bytes = envelope.length + HELD_OVERHEAD_BYTES;
+    if (this.heldBytes + bytes > MAX_HELD_BYTES) return undefined;
+    this.waitingBytes += bytes;
     return this.add(new Entry(this, envelope, undefined));
   }
 
@@ -118,7 +120,7 @@ export class Outbox {
     const frame = batchBytes(envelopes, this.lastSequence);
     if (this.keeps) {
       this.kept.push({ sequence: this.lastSequence, frame, envelopes: envelopes.length });
-      this.keptBytes += frame.length;
+      this.keptBytes += frame.length + HELD_OVERHEAD_BYTES;
     } else this.received = this.lastSequence;
     return frame;
   }
@@ -137,7 +139,7 @@ export class Outbox {
       const batch = this.kept.shift();
       if (batch === undefined) break;
       this.received = batch.sequence;
-      this.keptBytes -= batch.frame.length;
+      this.keptBytes -= batch.frame.length + HELD_OVERHEAD_BYTES;
     }
     return true;
   }
@@ -162,7 +164,7 @@ export class Outbox {
   private remove(entry: Entry): void {
     entry.isWaiting = false;
     this.waitingCount -= 1;
-    this.waitingBytes -= entry.bytes?.length ?? 0;
+    if (entry.bytes !== undefined) this.waitingBytes -= entry.bytes.length + HELD_OVERHEAD_BYTES;
     entry.bytes = undefined;
     entry.encode = undefined;
   }
@@ -209,7 +211,7 @@ export class Outbox {
     if (!entry.isWaiting) return undefined;
     entry.encode = undefined;
     entry.bytes = bytes;
-    this.waitingBytes += bytes?.length ?? 0;
+    if (bytes !== undefined) this.waitingBytes += bytes.length + HELD_OVERHEAD_BYTES;
     return bytes;
   }
 }

@@ -1,3 +1,4 @@
+import { HELD_OVERHEAD_BYTES } from '../core/bytes.js';
 import type { Clock } from '../core/clock.js';
 import { TroupeError } from '../core/errors.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
@@ -16,7 +17,7 @@ import type { Outbound } from './outbound.js';
 import { PeerOrigin } from './peer-origin.js';
 import type { PendingMessages } from './pending-messages.js';
 import { RecentMessages } from './recent-messages.js';
-import { asRefusal, type Careful, HELD_BYTES, isCareful, isGone, unknownAgent, withDeadline } from './routing-facts.js';
+import { asRefusal, type Careful, isCareful, isGone, unknownAgent, withDeadline } from './routing-facts.js';
 
 export interface ArrivalsDeps {
   readonly nodeId: string;
@@ -151,7 +152,7 @@ export class Arrivals {
     const hold = () => {
       const ms = this.deps.directory.awayForMs(to);
       const held = {
-        bytes: HELD_BYTES + message.content.length,
+        bytes: HELD_OVERHEAD_BYTES + message.content.length,
         go: () => {
           if (!go()) hold();
         },

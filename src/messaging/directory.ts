@@ -41,6 +41,11 @@ export class Directory {
     });
   }
 
+  /** Whether this process knows who is in the cluster, as it was at some time. */
+  get knowsCluster(): boolean {
+    return this.view.revision > 0n;
+  }
+
   /** The process of an agent; undefined where nobody has it. */
   find(agentId: string): string | undefined {
     const known = this.known.get(agentId);

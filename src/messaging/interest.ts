@@ -17,7 +17,7 @@ export interface InterestDeps {
 }
 
 /** How long the registry has to take what is wanted. */
-export const WANT_TIMEOUT_MS = 5_000;
+export const WANT_TIMEOUT_MS = 3_000;
 /** What nobody wants any more stays for so long, so that a subscriber who comes back costs nothing. */
 export const LINGER_MS = 300;
 /** Different patterns that one process may want. */
@@ -64,7 +64,7 @@ export class Interest {
   }
 
   /**
-   * Resolves when the registry has the pattern; whoever was told so calls `unwant` once. Waits 5 s for a registry, or a lease, that is away.
+   * Resolves when the registry has the pattern; whoever was told so calls `unwant` once. Waits 3 s for a registry, or a lease, that is away.
    * Nothing is kept of a want that failed. @throws INVALID_ARGUMENT, RESOURCE_EXHAUSTED / TOO_MANY_PATTERNS, UNAVAILABLE, the signal's reason.
    */
   async want(pattern: string, signal?: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Subscription } from '../agent/messages.js';
+import { HELD_OVERHEAD_BYTES } from '../core/bytes.js';
 import type { Clock } from '../core/clock.js';
 import { deadlineExceeded, TroupeError } from '../core/errors.js';
 import { type Random, randomInt } from '../core/random.js';
@@ -20,7 +21,7 @@ import type { Messages } from './messages.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
 import type { BroadcastResult, OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
 import { PendingMessages } from './pending-messages.js';
-import { asRefusal, HELD_BYTES, hasRare, isCareful, isGone, tooMany, unknownAgent, unknownOutcome } from './routing-facts.js';
+import { asRefusal, hasRare, isCareful, isGone, notJoined, tooMany, unknownAgent, unknownOutcome } from './routing-facts.js';
 import type { Subscriptions } from './subscriptions.js';
 
 export interface MessageRouterDeps {
@@ -92,7 +93,7 @@ export class MessageRouter implements Messages, OutboundOwner {
   }
 
   broadcast(message: OutgoingMessage): Promise<BroadcastResult> {
-    return this.broadcasts.send(message);
+    return this.deps.directory.knowsCluster ? this.broadcasts.send(message) : Promise.reject(notJoined());
   }
 
   subscribe(pattern: string, recipient: Recipient): Promise<Subscription> {
@@ -276,7 +277,7 @@ export class MessageRouter implements Messages, OutboundOwner {
     const ms = this.deps.directory.awayForMs(message.to);
     const giveUp = () => {
       this.pending.take(id);
-      this.fail(outbound, unknownAgent(message.to));
+      this.fail(outbound, this.deps.directory.knowsCluster ? unknownAgent(message.to) : notJoined());
     };
     if (ms === 0) {
       giveUp();
@@ -292,7 +293,7 @@ export class MessageRouter implements Messages, OutboundOwner {
     }
     outbound.message = { ...message, content };
     const held = {
-      bytes: HELD_BYTES + content.length,
+      bytes: HELD_OVERHEAD_BYTES + content.length,
       go: () => {
         if (!outbound.hasEnded) this.route(outbound);
       },

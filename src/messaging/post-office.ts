@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.js';
 import { DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS } from '../core/deadline.js';
 import { abortError, invalidArgument, type TroupeError } from '../core/errors.js';
 import { newId } from '../core/ids.js';
+import { PARTS_WINDOW } from '../core/parts.js';
 import { type PayloadInput, toPayload } from '../core/payload.js';
 import type { Random } from '../core/random.js';
 import type { Content, Recipient } from '../runtime/delivery.js';
@@ -58,7 +59,7 @@ export class Sender implements Messenger {
   async *stream(to: string, payload?: PayloadInput, options?: RequestOptions): AsyncGenerator<Reply, Reply, undefined> {
     if (options?.signal?.aborted) throw abortError(options.signal);
     const parts = new AnswerParts(to);
-    const pending = this.deps.messages.request(this.message(to, '', payload, options, AnswerParts.WINDOW), parts);
+    const pending = this.deps.messages.request(this.message(to, '', payload, options, PARTS_WINDOW), parts);
     return yield* parts.read(pending, options?.signal);
   }
 

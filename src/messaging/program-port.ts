@@ -11,6 +11,8 @@ export interface ProgramPort {
   readonly id: string;
   /** Its address. */
   readonly peer: string;
+  /** Why nothing new is begun that it would wait for; undefined where it is. */
+  readonly refusal: TroupeError | undefined;
   /** What it waits for. A program that does not read loses its session when too much waits for it. */
   send(envelope: Partial<RoutedEnvelope>): void;
   /** Something that it waited for has ended. */

@@ -118,7 +118,9 @@ export class ProgramRequests {
   }
 
   /** Why something more is not begun; undefined where it is. */
-  private refusal({ payload, task }: RoutedEnvelope): TroupeError | undefined {
+  private refusal({ correlationId, payload, task }: RoutedEnvelope): TroupeError | undefined {
+    // What nobody waits for would be lost unheard.
+    if (correlationId !== 0n && this.program.refusal !== undefined) return this.program.refusal;
     const bytes = payload.length + (task?.payload.length ?? 0);
     if (this.open.size < MAX_OPEN && this.openBytes + bytes <= MAX_OPEN_BYTES) return undefined;
     return new TroupeError(

@@ -8,9 +8,6 @@ import type { OutgoingMessage } from './outgoing.js';
 
 /** What is decided in more than one place of the routing of messages. */
 
-/** What a message that is held takes beside its content. */
-export const HELD_BYTES = 256;
-
 /** Whether a message has what few have. */
 export function hasRare({ id, headers, waitForRoom, atLeastOnce, demand }: OutgoingMessage): boolean {
   return waitForRoom || atLeastOnce || demand > 0 || id !== '' || headers.size > 0;
@@ -41,6 +38,14 @@ export function withDeadline(envelope: EnvelopeReader, clock: Clock): EnvelopeRe
 /** Whether a refusal says that the agent is not there any more: it may be elsewhere. */
 export function isGone(error: TroupeError): boolean {
   return error.reason === 'UNKNOWN_AGENT' || error.reason === 'AGENT_NOT_RUNNING';
+}
+
+/** Of a process that has never seen the cluster: it cannot tell who is there. */
+export function notJoined(): TroupeError {
+  return new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this process has not joined the cluster yet; try again', {
+    metadata: { started: 'false' },
+    retryAfterMs: 1_000,
+  });
 }
 
 export function unknownAgent(agentId: string): TroupeError {

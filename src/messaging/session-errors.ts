@@ -98,6 +98,14 @@ export function draining(): TroupeError {
   });
 }
 
+/** For what a program asks for although it knows that it should go. */
+export function goElsewhere(): TroupeError {
+  return new TroupeError('UNAVAILABLE', 'NODE_DRAINING', 'this process drains and begins nothing new; ask over another', {
+    metadata: { started: 'false' },
+    retryAfterMs: 100,
+  });
+}
+
 export function ending(): TroupeError {
   return new TroupeError('UNAVAILABLE', 'NODE_ENDED', 'this process ends; connect to another');
 }

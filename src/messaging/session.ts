@@ -2,9 +2,10 @@ import { assertNever } from '../core/assert-never.js';
 import type { Clock } from '../core/clock.js';
 import { invalidArgument, TroupeError } from '../core/errors.js';
 import type { RoutedEnvelope } from '../gen/troupe/internal/v1/session.js';
+import type { SubscriptionChange } from '../gen/troupe/v1/messaging.js';
 import { WINDOW } from '../link/inbox.js';
 import { MAX_KEPT_BYTES, Outbox } from '../link/outbox.js';
-import { envelopeBytes, type NodeFrame, type ProgramFrame, readFrame } from '../link/session-frames.js';
+import { envelopeBytes, type ProgramFrame, readFrame } from '../link/session-frames.js';
 import type { ByteStream, ByteStreamListener } from '../rpc/byte-stream.js';
 import { durationFromMs } from '../rpc/codec/time.js';
 import type { Delivery, Recipient } from '../runtime/delivery.js';
@@ -46,6 +47,8 @@ type SessionState =
 const MAX_WAITING = 1_000;
 /** Probes at which that is so before the session ends: about 30 s. */
 const MAX_STALLS = 6;
+/** Of the ping behind `drain`: its pong says that what comes from now on was sent by one who knows. No probe has it. */
+const DRAIN_PING = 2n ** 53n;
 /** How long a program that leaves may take to answer what it has. */
 const LEAVE_MS = 300_000;
 
@@ -59,6 +62,8 @@ export class Session implements ProgramPort, Recipient {
   private isOpen = false;
   /** Probes in a row at which it waited for nothing but the program's word of what it has received. */
   private stalls = 0;
+  /** The program knows that this process will end. */
+  private knowsOfDrain = false;
   /** The program has ended its side. */
   private isFinishing = false;
   private readonly outbox: Outbox;
@@ -104,6 +109,12 @@ export class Session implements ProgramPort, Recipient {
   /** The address of its present stream; '' where it has none. */
   get peer(): string {
     return this.state.kind === 'attached' ? this.state.line.stream.peer : '';
+  }
+
+  /** What it has to answer may need more from others; all else it can ask elsewhere once it knows. */
+  get refusal(): TroupeError | undefined {
+    const isAtWork = this.place !== undefined && this.place.agent.size > 0;
+    return this.knowsOfDrain && !isAtWork ? refusals.goElsewhere() : undefined;
   }
 
   /** Registers it, and welcomes it. @throws what keeps it out; it has ended then. */
@@ -155,12 +166,15 @@ export class Session implements ProgramPort, Recipient {
     this.state = { kind: 'attached', line };
     this.place?.agent.back();
     this.welcome(line);
-    if (this.subscriptions.hasChanged) this.tellSubscriptions();
+    if (this.subscriptions.hasChanged) this.tellSubscriptions(0n);
   }
 
   /** Tells the program that this process will end. */
   drain(): void {
-    if (this.state.kind === 'attached' && this.isOpen) this.state.line.say({ $case: 'drain', value: {} });
+    if (this.state.kind !== 'attached' || !this.isOpen) return;
+    const { line } = this.state;
+    line.say({ $case: 'drain', value: {} });
+    line.say({ $case: 'ping', value: { id: DRAIN_PING } });
   }
 
   /** Asks a silent program for a sign of life, and gives up the stream of one that gives none. */
@@ -271,30 +285,36 @@ export class Session implements ProgramPort, Recipient {
         line.say({ $case: 'pong', value: { id: frame.value.id } });
         break;
       case 'pong':
+        if (frame.value.id === DRAIN_PING) this.knowsOfDrain = true;
         break;
       case 'drain':
         this.leave(LEAVE_MS);
         break;
       case 'subscriptions':
         this.subscriptions.hasChanged = true;
-        this.subscriptions.change(frame.value.subscribe, frame.value.unsubscribe).then(
-          () => this.tellSubscriptions(),
-          (error: TroupeError) => {
-            // The registry may be away: the program sees what it is subscribed to.
-            if (error.code === 'INVALID_ARGUMENT') this.end(error);
-            else this.tellSubscriptions();
-          },
-        );
+        this.change(frame.value);
         break;
       default:
         assertNever(frame);
     }
   }
 
-  private tellSubscriptions(): void {
+  /** @throws INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+  private change({ subscribe, unsubscribe, id }: SubscriptionChange): void {
+    this.subscriptions.change(subscribe, unsubscribe).then(
+      () => this.tellSubscriptions(id),
+      (error: TroupeError) => {
+        // The registry may be away: the program sees what it is subscribed to.
+        if (error.code === 'INVALID_ARGUMENT') this.end(error);
+        else this.tellSubscriptions(id);
+      },
+    );
+  }
+
+  /** In answer to change `id`; 0: by itself. */
+  private tellSubscriptions(id: bigint): void {
     if (this.state.kind !== 'attached') return;
-    const frame: NodeFrame = { $case: 'subscriptions', value: { topics: this.subscriptions.topics } };
-    this.state.line.say(frame);
+    this.state.line.say({ $case: 'subscriptions', value: { topics: this.subscriptions.topics, id } });
   }
 
   /** The program has ended its side: it gets what it waits for, and nothing new. */

@@ -1,3 +1,4 @@
+import { HELD_OVERHEAD_BYTES } from '../core/bytes.js';
 import { TroupeError } from '../core/errors.js';
 import { Fifo } from '../core/fifo.js';
 import type { Delivery, Recipient } from '../runtime/delivery.js';
@@ -5,8 +6,6 @@ import type { Delivery, Recipient } from '../runtime/delivery.js';
 export const MAX_WAITING = 1_000;
 export const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 const MAX_ALL_BYTES = 128 * 1024 * 1024;
-/** What a message takes beside its content and its texts. */
-const OVERHEAD_BYTES = 200;
 
 /** What all inboxes of a process hold together, at most 128 MiB. */
 export class InboxSpace {
@@ -100,7 +99,7 @@ export class TopicInbox implements Recipient {
 }
 
 function sizeOf({ content, topic, from, headers }: Delivery): number {
-  let bytes = OVERHEAD_BYTES + content.length + topic.length + from.length;
+  let bytes = HELD_OVERHEAD_BYTES + content.length + topic.length + from.length;
   for (const [key, value] of headers) bytes += key.length + value.length;
   return bytes;
 }

@@ -3,16 +3,16 @@ import { hashKey } from '../balancer/hash-key.js';
 import { delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { invalidArgument, invalidFields, TroupeError } from '../core/errors.js';
-import { idViolation, isId } from '../core/ids.js';
-import { AGENT_SERVICE, instanceKeyText } from '../core/instance.js';
+import { idViolation } from '../core/ids.js';
+import { AGENT_SERVICE } from '../core/instance.js';
 import type { Random } from '../core/random.js';
+import { checkService, listInstances } from '../discovery/instance-list.js';
 import type { Instance as InstanceMessage } from '../gen/troupe/v1/instance.js';
-import type { KeepAliveRequest, KeepAliveResponse, ListInstancesRequest, RegistryDefinition } from '../gen/troupe/v1/registry.js';
+import type { KeepAliveRequest, KeepAliveResponse, RegistryDefinition } from '../gen/troupe/v1/registry.js';
 import type { Call } from '../rpc/call.js';
-import { instanceToMessage, statusFromMessage } from '../rpc/codec/instance.js';
+import { instanceToMessage } from '../rpc/codec/instance.js';
 import { routingKeyViolation, strategyFromMessage } from '../rpc/codec/strategy.js';
 import { durationFromMs } from '../rpc/codec/time.js';
-import { readPage } from '../rpc/page.js';
 import type { Handlers } from '../rpc/service.js';
 import type { Store } from '../store/store.js';
 import { Discovery } from './discovery.js';
@@ -127,7 +127,7 @@ export function registryService(
     async listInstances(request) {
       requireReady();
       const { revision } = mirror.catalog;
-      const { items, nextPageToken } = readPage(matching(mirror, request), request, ({ instance }) => instanceKeyText(instance));
+      const { items, nextPageToken } = listInstances(mirror.catalog, request);
       return { instances: await withHeartbeats(items), nextPageToken, revision, age: age() };
     },
     async discover({ service: given, capabilities, strategy: asked, routingKey }) {
@@ -176,24 +176,4 @@ export function registryService(
       };
     },
   };
-}
-
-function* matching(mirror: Mirror, { service, statuses, capabilities }: ListInstancesRequest): Iterable<StoredInstance> {
-  checkService(service);
-  const wrong = capabilityViolations('capabilities', capabilities);
-  if (wrong.length > 0) throw invalidFields(wrong);
-  const wanted = statuses.map((status, index) => {
-    const name = statusFromMessage(status);
-    if (name === undefined) throw invalidArgument(`statuses[${index}]`, 'is not a status that this version knows');
-    return name;
-  });
-  for (const stored of service === '' ? mirror.catalog.all() : mirror.catalog.ofService(service)) {
-    const { instance } = stored;
-    if (wanted.length > 0 && !wanted.includes(instance.status)) continue;
-    if (capabilities.every((capability) => instance.capabilities.includes(capability))) yield stored;
-  }
-}
-
-function checkService(service: string): void {
-  if (service !== '' && !isId(service)) throw invalidArgument('service', 'is not a service name');
 }

@@ -1,3 +1,4 @@
+import { HELD_OVERHEAD_BYTES } from '../core/bytes.js';
 import { deadlineExceeded, TroupeError } from '../core/errors.js';
 import { Fifo } from '../core/fifo.js';
 import type { Delivery } from './delivery.js';
@@ -16,7 +17,7 @@ export interface MessageMailboxOptions {
 /** Handles one message: gives the promise of its end where it is not over at once. Neither throws nor rejects. */
 export type HandleMessage = (delivery: Delivery) => Promise<void> | undefined;
 
-/** What those that wait for room may hold together. */
+/** What those that wait for room may hold together, with what holding them takes. */
 const MAX_PARKED_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -72,7 +73,7 @@ export class MessageMailbox {
       this.waiting.push(delivery);
       return undefined;
     }
-    const bytes = this.parkedBytes + delivery.content.length;
+    const bytes = this.parkedBytes + parkedSize(delivery);
     if (
       delivery.waitForRoom &&
       delivery.kind === 'send' &&
@@ -146,7 +147,7 @@ export class MessageMailbox {
   /** There is room for one of those that wait for that. */
   private unpark(): void {
     for (let delivery = this.parked.shift(); delivery !== undefined; delivery = this.parked.shift()) {
-      this.parkedBytes -= delivery.content.length;
+      this.parkedBytes -= parkedSize(delivery);
       if (delivery.deadlineMs <= this.options.now()) {
         delivery.origin.refused(delivery, this.full());
         continue;
@@ -178,4 +179,8 @@ export class MessageMailbox {
     const { agentId } = this.options;
     return new TroupeError('NOT_FOUND', 'UNKNOWN_AGENT', `agent "${agentId}" takes no messages any more`, notStarted(agentId));
   }
+}
+
+function parkedSize({ content }: Delivery): number {
+  return content.length + HELD_OVERHEAD_BYTES;
 }

@@ -169,7 +169,10 @@ describe.each(['node', 'gateway'] as const)('attached to a %s,', (where) => {
       const { program, id } = await attached({ topics: [`${where}.news.*`], concurrency: 10 });
       expect([...(await troupe.broadcast(`${where}.news.world`, 'first'))]).toEqual([[id, true]]);
       expect(await program.envelope(KIND.send)).toMatchObject({ topic: `${where}.news.world` });
-      program.send({ $case: 'subscriptions', value: { subscribe: [`${where}.sports`], unsubscribe: [`${where}.news.*`] } });
+      program.send({
+        $case: 'subscriptions',
+        value: { subscribe: [`${where}.sports`], unsubscribe: [`${where}.news.*`], id: 5n },
+      });
       expect((await program.frame('subscriptions')).value.topics).toEqual([`${where}.sports`]);
       expect([...(await troupe.broadcast(`${where}.sports`, 'second'))]).toEqual([[id, true]]);
       expect([...(await troupe.broadcast(`${where}.news.world`, 'third'))]).toEqual([]);

@@ -149,19 +149,31 @@ describe.each(['node', 'gateway'] as const)('a client that is attached to a %s',
   });
 });
 
-describe('a client that is attached to a gateway that ends', () => {
-  it('is told so, and still gets what it waits for', async () => {
-    const leaving = await startGateway(registry.address, '--id', 'leaving');
+describe.each(['node', 'gateway'] as const)('a client that is attached to a %s that ends', (where) => {
+  it('is told so, still gets what it waits for, and is refused what it asks for after that', async () => {
+    const id = `leaving-${where}`;
+    const leaving = await (where === 'node' ? startNode(id, registry.address) : startGateway(registry.address, '--id', id));
+    const { program: slow } = await attach({ agentId: `slow-${where}` });
     const { program } = await attach({}, leaving);
     await eventually(async () => {
       program.batch([task('echo', {}, { correlationId: 1n })]);
       await eventually(() => expect(program.envelopes.at(-1)?.kind).toBe(KIND.result), { timeoutMs: 500 });
     });
-    program.batch([task('work', { ms: 1_500 }, { correlationId: 2n })]);
+    program.batch([
+      task('work', { ms: 1_500 }, { correlationId: 2n }),
+      { kind: KIND.request, correlationId: 3n, to: `slow-${where}`, payload: text('x') },
+    ]);
+    const { correlationId: asked } = await slow.envelope(KIND.request);
     const ended = leaving.process.kill('SIGTERM');
     await program.frame('drain');
+    const ping = await program.frame('ping');
+    program.send({ $case: 'pong', value: ping.value });
+    program.batch([task('echo', {}, { correlationId: 4n })]);
+    expect((await program.envelope(KIND.error)).error).toMatchObject({ code: 14 });
+    slow.batch([{ kind: KIND.response, correlationId: asked, payload: text('late') }]);
     const { result } = await program.envelope(KIND.result, ({ correlationId }) => correlationId === 2n);
     expect(result?.agentId).toBe('worker');
+    expect(textOf(await program.envelope(KIND.response))).toBe('late');
     expect(await program.end()).toMatchObject({ code: 'UNAVAILABLE', reason: 'NODE_ENDED' });
     expect(await ended).toEqual({ code: 0, signal: null });
   });
@@ -241,7 +253,7 @@ const MISDEEDS: readonly Misdeed[] = [
     'a subscription to no topic',
     'INVALID_ARGUMENT',
     'INVALID_FIELD',
-    (program) => program.send({ $case: 'subscriptions', value: { subscribe: ['a.>.b'], unsubscribe: [] } }),
+    (program) => program.send({ $case: 'subscriptions', value: { subscribe: ['a.>.b'], unsubscribe: [], id: 5n } }),
   ],
 ];
 

@@ -1,6 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { AttachOptions } from '../../src/client/attach-options.js';
 import type { TroupeClient } from '../../src/client/client.js';
+import { TroupeError } from '../../src/core/errors.js';
 import { cleanUp } from '../support/clean-up.js';
 import { eventually } from '../support/eventually.js';
 import { Load } from '../support/load.js';
@@ -82,6 +84,86 @@ describe('an agent that is attached by the SDK', () => {
     await expect(agent.request('nobody', 'hi')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
+  it('asks for answers in parts, as fast as it reads them, and calls them off', async () => {
+    let emitted = 0;
+    let reason: unknown;
+    const { id: teller } = await attach({
+      receive: async (message, ctx) => {
+        const most = message.json<number>();
+        for (emitted = 0; emitted < most && !ctx.signal.aborted; emitted++) await ctx.emit(emitted);
+        reason = ctx.signal.reason;
+        if (most === 7) throw new TroupeError('FAILED_PRECONDITION', 'ENOUGH', 'seven are too many');
+        return 'that is all';
+      },
+    });
+    const relay = await attach({
+      run: async (task, ctx) => {
+        const reading = ctx.stream(teller, task.json());
+        for (;;) {
+          const { done, value } = await reading.next();
+          if (done) return value.text();
+          await ctx.emit(value.json());
+        }
+      },
+    });
+    const chunks: unknown[] = [];
+    for await (const event of troupe.runStream(relay.capability, 100)) {
+      if (event.kind === 'chunk') chunks.push(event.payload);
+      if (event.kind === 'result') expect(event.result.text()).toBe('that is all');
+    }
+    expect(chunks).toEqual(Array.from({ length: 100 }, (_, n) => ({ kind: 'json', json: n })));
+
+    const read: unknown[] = [];
+    const failing = async () => {
+      for await (const part of relay.agent.stream(teller, 7)) read.push(part.json());
+    };
+    await expect(failing()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION', reason: 'ENOUGH' });
+    expect(read).toEqual([0, 1, 2, 3, 4, 5, 6]);
+
+    for await (const part of relay.agent.stream(teller, 1_000_000)) if (part.json() === 20) break;
+    await eventually(() => expect(reason).toMatchObject({ code: 'CANCELLED' }));
+    expect(emitted).toBeLessThan(200);
+    await expect(relay.agent.stream(teller, 1, { signal: AbortSignal.abort() }).next()).rejects.toMatchObject({
+      code: 'CANCELLED',
+    });
+  });
+
+  it('subscribes and unsubscribes while it is attached, also over a lost connection and at another node', async () => {
+    const own = await startRegistry();
+    const [door] = await Promise.all([startGateway(own.address), ...['a', 'b'].map((id) => startNode(id, own.address))]);
+    const proxy = await TcpProxy.start(door.port);
+    cleanUp(() => proxy.stop());
+    const caller = client(door.address);
+    await eventually(async () => expect((await caller.nodes()).filter(({ status }) => status === 2)).toHaveLength(2));
+    const agent = await client(new URL(proxy.endpoint).host).attachAgent({
+      id: 'listener',
+      topics: ['always'],
+      receive: () => undefined,
+    });
+    const hears = async (...topics: string[]) => {
+      for (const topic of ['always', 'news.eu', 'sports'])
+        await eventually(async () => {
+          const receipts = topics.includes(topic) ? [['listener', true]] : [];
+          expect([...(await caller.broadcast(topic, 'x'))]).toEqual(receipts);
+        });
+    };
+    await hears('always');
+    const news = await agent.subscribe('news.*');
+    await hears('always', 'news.eu');
+    proxy.cut();
+    await agent.subscribe('sports');
+    await hears('always', 'news.eu', 'sports');
+    news.cancel();
+    const home = agent.nodeId;
+    await caller.drain(home);
+    await eventually(() => expect(agent.nodeId).not.toBe(home));
+    await hears('always', 'sports');
+    await expect(agent.subscribe('a..b')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await agent.close();
+    await expect(agent.subscribe('late')).rejects.toMatchObject({ code: 'CANCELLED' });
+    await expect((await caller.attachAgent({ id: 'deaf' })).subscribe('x')).rejects.toMatchObject({ reason: 'NO_RECEIVE' });
+  });
+
   it('is told that nobody waits any more', async () => {
     let reason: unknown;
     const { capability } = await attach({
@@ -153,6 +235,40 @@ describe('an agent that is attached by the SDK', () => {
     await eventually(async () =>
       expect((await caller.run('moving', 'y', { agentId: agent?.id ?? '' })).nodeId).toBe(agent?.nodeId),
     );
+  });
+
+  it('fails none of its own requests when its node is told to end', async () => {
+    const own = await startRegistry();
+    const [door, ...nodes] = await Promise.all([
+      startGateway(own.address),
+      ...['first', 'second', 'third'].map((id) => startNode(id, own.address)),
+    ]);
+    const through = client(door.address);
+    await eventually(async () => expect((await through.nodes()).filter(({ status }) => status === 2)).toHaveLength(3));
+    const asker = await through.attachAgent({ id: 'asker', receive: () => undefined });
+    const answerer = await eventually(async () => {
+      const agent = await through.attachAgent({
+        id: 'answerer',
+        replica: true,
+        concurrency: 100,
+        receive: async (message) => {
+          await delay(message.json<number>());
+          return 'answered';
+        },
+      });
+      expect(agent.nodeId).not.toBe(asker.nodeId);
+      return agent;
+    });
+    const home = nodes.find(({ id }) => id === asker.nodeId);
+    const load = new Load(8, () => asker.request(answerer.id, 20));
+    const long = Array.from({ length: 20 }, () => asker.request(answerer.id, 2_000));
+    await eventually(() => expect(load.succeeded).toBeGreaterThan(50));
+    expect(await home?.process.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect((await Promise.all(long)).map((answer) => answer.text())).toEqual(new Array(20).fill('answered'));
+    await eventually(() => expect(asker.nodeId).not.toBe(home?.id));
+    const before = load.succeeded;
+    await eventually(() => expect(load.succeeded).toBeGreaterThan(before + 50));
+    expect((await load.stop()).failures).toEqual({});
   });
 
   it('leaves in order: it finishes what it has', async () => {

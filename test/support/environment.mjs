@@ -1,6 +1,6 @@
 import { TestEnvironment } from 'jest-environment-node';
 
-const SETTLE_MS = 2_000;
+const SETTLE_MS = 5_000;
 
 /** What a test file must give back. The pipes of a child process go with its ProcessWrap. */
 const OWNED = new Set([

@@ -3,7 +3,7 @@ import { examples } from '../../cli/cluster.js';
 import { paintFor } from '../../cli/colours.js';
 import { EXIT, ExitError } from '../../cli/errors.js';
 import type { CliIo } from '../../cli/io.js';
-import { printable } from '../../cli/printable.js';
+import { jsonLine, printable } from '../../cli/printable.js';
 import { explainJson, explainTable } from '../settings/explain.js';
 import { fileProblems } from '../settings/named-files.js';
 import { addSettings } from '../settings/options.js';
@@ -51,7 +51,7 @@ function addExplain(explain: Command, role: Role, io: CliIo): void {
     .action(async ({ output, files }: ExplainOptions, command: Command) => {
       const resolution = await resolveFor(role, command, io, files);
       const { problems, warnings } = resolution;
-      if (output === 'json') io.stdout(`${JSON.stringify(explainJson(resolution))}\n`);
+      if (output === 'json') io.stdout(jsonLine(explainJson(resolution)));
       else {
         io.stdout(explainTable(resolution, paintFor(io, 'stdout')));
         printWarnings(io, warnings);

@@ -28,7 +28,7 @@ export async function startGateway(config: GatewayConfig): Promise<RunningRole> 
   member.mountServices(membership, { agents: undefined, passOn: programs.passOn });
   const { channels, clock, startedAtMs, version, routes } = member;
   server.mount(NodeDefinition, nodeForward({ view, membership, routes, channels, clock, startedAtMs, version }));
-  server.mount(RegistryDefinition, registryForward(member.registry, clock));
+  server.mount(RegistryDefinition, registryForward(member.registry, view, clock));
 
   return serve({
     role: 'gateway',

@@ -93,7 +93,10 @@ export async function startNode(config: NodeConfig): Promise<RunningNode> {
     run: (signal) => member.run(membership, signal),
     becomesReady: restore(),
     async shutdown() {
+      const untilMs = clock.monotonicMs() + config.drainGraceMs;
       await node.drain(config.drainGraceMs);
+      // What programs wait for may be done by others.
+      await member.programs?.quiet(untilMs - clock.monotonicMs());
       member.programs?.close();
       await member.messaging.drain();
       health.close();

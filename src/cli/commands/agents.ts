@@ -8,8 +8,9 @@ import { addClusterOptions, type ClusterOptions, examples, withClient } from '..
 import { type Colour, paintFor } from '../colours.js';
 import { formatAge } from '../format-age.js';
 import type { CliIo } from '../io.js';
+import { listWithNodes } from '../list-instances.js';
 import { id } from '../option-values.js';
-import { printable } from '../printable.js';
+import { jsonLine, printable } from '../printable.js';
 import { type Column, formatTable } from '../table.js';
 
 interface AgentsOptions extends ClusterOptions {
@@ -30,17 +31,18 @@ export function agentsCommand(program: Command, io: CliIo): void {
     .action(async ({ output, node }: AgentsOptions, command: Command) => {
       const rows = await withClient(io, command, (client) => listAgents(io, command, client, node));
       if (output === 'json') {
-        io.stdout(`${JSON.stringify(rows.map(toJson))}\n`);
+        io.stdout(jsonLine(rows.map(toJson)));
         return;
       }
       if (rows.length === 0) io.stderr('No agents.\n');
       else io.stdout(formatTable(columns((io.clock ?? systemClock).now()), rows, paintFor(io, 'stdout')));
-      for (const { id: agentId, failure } of rows) if (failure !== '') io.stderr(`${agentId} failed: ${printable(failure)}\n`);
+      for (const { id: agentId, failure } of rows)
+        if (failure !== '') io.stderr(`${printable(`${agentId} failed: ${failure}`)}\n`);
     });
 }
 
 async function listAgents(io: CliIo, command: Command, client: TroupeClient, only: string | undefined): Promise<AgentRow[]> {
-  const [nodes, instances] = await Promise.all([client.nodes(), client.instances({ service: 'agent' })]);
+  const [nodes, instances] = await listWithNodes(io, client, 'agent');
   const nodeIds = only === undefined ? nodes.map(({ id: nodeId }) => nodeId) : [only];
   let unknown: unknown;
   const told = await askNodes(io, command, nodeIds, async (asked, nodeId) => {

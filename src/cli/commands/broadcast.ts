@@ -6,7 +6,7 @@ import { EXIT, ExitError } from '../errors.js';
 import type { CliIo } from '../io.js';
 import { addMessageOptions, bareStdin, type MessageCommandOptions, messageOptions } from '../message-options.js';
 import { topic as asTopic } from '../option-values.js';
-import { printable } from '../printable.js';
+import { jsonLine, printable } from '../printable.js';
 import { readInput } from '../read-input.js';
 import { type Column, formatTable } from '../table.js';
 
@@ -39,7 +39,7 @@ Ends with 4 where a subscriber refused it, or a node with subscribers did not sa
     .action(async (topic: string, content: string | undefined, options: MessageCommandOptions, self: Command) => {
       const input = await readInput(io, self, options, bareStdin(self, content));
       const receipts = await withClient(io, self, (client) => client.broadcast(topic, input, messageOptions(io, options)));
-      if (options.output === 'json') io.stdout(`${JSON.stringify(toJson(receipts))}\n`);
+      if (options.output === 'json') io.stdout(jsonLine(toJson(receipts)));
       else {
         const rows: Row[] = [...receipts].sort(([a], [b]) => (a < b ? -1 : 1));
         if (rows.length > 0) io.stdout(formatTable(COLUMNS, rows, paintFor(io, 'stdout')));

@@ -7,7 +7,9 @@ import { addClusterOptions, type ClusterOptions, examples, withClient } from '..
 import { paintFor } from '../colours.js';
 import { formatAge } from '../format-age.js';
 import type { CliIo } from '../io.js';
+import { listWithNodes } from '../list-instances.js';
 import { count, id } from '../option-values.js';
+import { jsonLine } from '../printable.js';
 import { type Column, formatTable } from '../table.js';
 import { readablePayload } from '../write-payload.js';
 
@@ -43,7 +45,7 @@ Each process keeps its last 1,000, of 8 MiB together, for as long as it lives; -
       const letters = lists.flatMap((list) => list.letters).sort((a, b) => b.time.getTime() - a.time.getTime());
       const shown = letters.slice(0, limit);
       if (output === 'json') {
-        io.stdout(`${JSON.stringify(shown.map(toJson))}\n`);
+        io.stdout(jsonLine(shown.map(toJson)));
         return;
       }
       if (shown.length === 0) io.stderr('No dead letters.\n');
@@ -55,8 +57,8 @@ Each process keeps its last 1,000, of 8 MiB together, for as long as it lives; -
 
 async function ofAll(io: CliIo, command: Command, limit: number): Promise<readonly DeadLetterList[]> {
   const processes = await withClient(io, command, async (client: TroupeClient) => {
-    const [nodes, gateways] = await Promise.all([client.nodes(), client.instances({ service: 'gateway' })]);
-    return [...nodes, ...gateways].map((each) => each.id);
+    const lists = await listWithNodes(io, client, 'gateway');
+    return lists.flat().map((each) => each.id);
   });
   return [...(await askNodes(io, command, processes, (client, nodeId) => client.deadLetters(nodeId, limit))).values()];
 }

@@ -8,6 +8,7 @@ import { addClusterOptions, type ClusterOptions, examples, withClient } from '..
 import { defined } from '../defined.js';
 import type { CliIo } from '../io.js';
 import { count, id, jsonObject, moreIds } from '../option-values.js';
+import { jsonLine, printable } from '../printable.js';
 
 interface DeployOptions extends ClusterOptions {
   readonly id?: string;
@@ -59,9 +60,13 @@ export function deployCommand(program: Command, io: CliIo): void {
         kind,
       };
       const agent = await withClient(io, command, (client) => client.deploy(manifest, options.node));
-      if (options.output === 'json') io.stdout(`${JSON.stringify(toJson(agent))}\n`);
-      else io.stdout(`${agent.manifest?.id} runs on ${agent.nodeId} and offers ${agent.manifest?.capabilities.join(', ')}\n`);
+      if (options.output === 'json') io.stdout(jsonLine(toJson(agent)));
+      else io.stdout(`${printable(sentence(agent))}\n`);
     });
+}
+
+function sentence({ manifest, nodeId }: AgentStatus): string {
+  return `${manifest?.id} runs on ${nodeId} and offers ${manifest?.capabilities.join(', ')}`;
 }
 
 function toJson({ manifest, state, nodeId }: AgentStatus) {

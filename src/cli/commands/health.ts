@@ -7,7 +7,7 @@ import { formatAge } from '../format-age.js';
 import { formatMs } from '../format-ms.js';
 import type { CliIo } from '../io.js';
 import { id } from '../option-values.js';
-import { printable } from '../printable.js';
+import { jsonLine, printable } from '../printable.js';
 import { type Column, formatTable } from '../table.js';
 
 interface HealthOptions extends ClusterOptions {
@@ -32,15 +32,16 @@ export function healthCommand(program: Command, io: CliIo): void {
         if (watch === true) {
           await interruptible(io, async () => {
             for await (const { event } of client.watchHealth(node, io.signal)) {
-              if (event?.$case === 'current') io.stdout(asJson ? line(currentObject(event.value)) : `${sentence(event.value)}\n`);
+              if (event?.$case === 'current')
+                io.stdout(asJson ? jsonLine(currentObject(event.value)) : `${sentence(event.value)}\n`);
               if (event?.$case === 'transition')
-                io.stdout(asJson ? line(transitionObject(event.value)) : `${changeSentence(event.value)}\n`);
+                io.stdout(asJson ? jsonLine(transitionObject(event.value)) : `${changeSentence(event.value)}\n`);
             }
           });
           return;
         }
         const { unhealthy } = await client.status(node);
-        if (asJson) io.stdout(`${JSON.stringify(unhealthy.map(currentObject))}\n`);
+        if (asJson) io.stdout(jsonLine(unhealthy.map(currentObject)));
         else if (unhealthy.length === 0) io.stderr('All nodes and agents are healthy.\n');
         else io.stdout(table(unhealthy, (io.clock ?? systemClock).now(), paintFor(io, 'stdout')));
       });
@@ -95,8 +96,4 @@ function transitionObject({ instance, from }: HealthTransition) {
 
 function isNew(from: HealthState): boolean {
   return from === HealthState.HEALTH_STATE_UNSPECIFIED;
-}
-
-function line(value: unknown): string {
-  return `${JSON.stringify(value)}\n`;
 }

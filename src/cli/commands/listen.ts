@@ -5,7 +5,7 @@ import { addClusterOptions, type ClusterOptions, examples, interruptible, withCl
 import { type Paint, paintFor } from '../colours.js';
 import type { CliIo } from '../io.js';
 import { count, morePatterns } from '../option-values.js';
-import { printable } from '../printable.js';
+import { jsonLine, printable } from '../printable.js';
 import { readablePayload, writePayload } from '../write-payload.js';
 
 interface ListenOptions extends ClusterOptions {
@@ -36,7 +36,7 @@ export function listenCommand(program: Command, io: CliIo): void {
             if (!asJson) io.stderr(`${paint('dim', `listening as ${printable(id)}`)}\n`);
           };
           for await (const message of client.subscribe(topics, { signal: io.signal, onSubscribed })) {
-            if (asJson) io.stdout(`${JSON.stringify(toJson(message))}\n`);
+            if (asJson) io.stdout(jsonLine(toJson(message)));
             else writeMessage(io, message, paint);
             left -= 1;
             if (left === 0) break;

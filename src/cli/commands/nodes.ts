@@ -8,6 +8,8 @@ import { type Colour, paintFor } from '../colours.js';
 import { formatAge } from '../format-age.js';
 import { endpointOf, statusColour, statusName } from '../instance-view.js';
 import type { CliIo } from '../io.js';
+import { listWithNodes } from '../list-instances.js';
+import { jsonLine } from '../printable.js';
 import { type Column, formatTable } from '../table.js';
 
 interface NodeRow {
@@ -23,14 +25,14 @@ export function nodesCommand(program: Command, io: CliIo): void {
     .addHelpText('after', examples('troupe nodes', "troupe nodes --output json | jq -r '.[].id'"))
     .action(async ({ output }: ClusterOptions, command: Command) => {
       const rows = await withClient(io, command, async (client) => {
-        const [nodes, agents] = await Promise.all([client.nodes(), client.instances({ service: 'agent' })]);
+        const [nodes, agents] = await listWithNodes(io, client, 'agent');
         const counts = new Map<string, number>();
         for (const { nodeId } of agents) counts.set(nodeId, (counts.get(nodeId) ?? 0) + 1);
         const ids = nodes.map(({ id }) => id);
         const statuses = await askNodes(io, command, ids, (asked, id) => asked.status(id));
         return nodes.map((node): NodeRow => ({ node, agents: counts.get(node.id) ?? 0, status: statuses.get(node.id) }));
       });
-      if (output === 'json') io.stdout(`${JSON.stringify(rows.map(toJson))}\n`);
+      if (output === 'json') io.stdout(jsonLine(rows.map(toJson)));
       else if (rows.length === 0) io.stderr('No nodes.\n');
       else io.stdout(formatTable(columns((io.clock ?? systemClock).now()), rows, paintFor(io, 'stdout')));
     });

@@ -6,7 +6,7 @@ import { formatMs } from '../format-ms.js';
 import type { CliIo } from '../io.js';
 import { addMessageOptions, bareStdin, type MessageCommandOptions, messageOptions } from '../message-options.js';
 import { id } from '../option-values.js';
-import { printable } from '../printable.js';
+import { jsonLine, printable } from '../printable.js';
 import { readInput } from '../read-input.js';
 import { payloadObject, writePayload } from '../write-payload.js';
 
@@ -41,9 +41,7 @@ export function requestCommand(program: Command, io: CliIo): void {
       });
       const { from, payload } = answer;
       if (options.output === 'json') {
-        io.stdout(
-          `${JSON.stringify({ from, durationMs: Math.round(durationMs * 1_000) / 1_000, payload: payloadObject(payload) })}\n`,
-        );
+        io.stdout(jsonLine({ from, durationMs: Math.round(durationMs * 1_000) / 1_000, payload: payloadObject(payload) }));
         return;
       }
       writePayload(io, payload);

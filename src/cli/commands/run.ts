@@ -5,6 +5,7 @@ import { addClusterOptions, type ClusterOptions, examples, withClient } from '..
 import { defined } from '../defined.js';
 import type { CliIo } from '../io.js';
 import { count, durationMs, entry, graceMs, id, ids } from '../option-values.js';
+import { jsonLine } from '../printable.js';
 import { type InputOptions, readInput } from '../read-input.js';
 import { eventObject, resultObject, writeEvent, writeResult } from '../write-event.js';
 
@@ -85,13 +86,13 @@ export function runCommand(program: Command, io: CliIo): void {
             ...runOptions,
             resumeWindowMs: options.resumeWindow,
           })) {
-            if (asJson) io.stdout(`${JSON.stringify(eventObject(event))}\n`);
+            if (asJson) io.stdout(jsonLine(eventObject(event)));
             else writeEvent(io, event);
           }
           return;
         }
         const result = await client.run(capabilities, input, runOptions);
-        if (asJson) io.stdout(`${JSON.stringify(resultObject(result))}\n`);
+        if (asJson) io.stdout(jsonLine(resultObject(result)));
         else writeResult(io, result);
       });
     });

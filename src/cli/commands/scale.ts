@@ -12,6 +12,7 @@ import type { CliIo } from '../io.js';
 import { observations } from '../observations.js';
 import { GROUPINGS, type Grouping } from '../observed-instances.js';
 import { amount, count, durationMs, graceMs } from '../option-values.js';
+import { jsonLine } from '../printable.js';
 import { type Column, formatTable } from '../table.js';
 
 interface AdviseOptions extends ClusterOptions {
@@ -150,7 +151,7 @@ interface Advice {
 }
 
 function print(io: CliIo, { output, by }: AdviseOptions, advice: Advice): void {
-  if (output === 'json') io.stdout(`${JSON.stringify(toJson(by, advice))}\n`);
+  if (output === 'json') io.stdout(jsonLine(toJson(by, advice)));
   else if (advice.suggestions.length === 0) io.stderr('No agents.\n');
   else io.stdout(formatTable(COLUMNS, rowsOf(advice), paintFor(io, 'stdout')));
 }

@@ -4,6 +4,7 @@ import { defined } from '../defined.js';
 import type { CliIo } from '../io.js';
 import { addMessageOptions, bareStdin, type MessageCommandOptions, messageOptions } from '../message-options.js';
 import { id } from '../option-values.js';
+import { jsonLine } from '../printable.js';
 import { readInput } from '../read-input.js';
 
 interface SendCommandOptions extends MessageCommandOptions {
@@ -37,6 +38,6 @@ export function sendCommand(program: Command, io: CliIo): void {
           ...defined({ id: options.id, atLeastOnce: options.atLeastOnce, waitForRoom: options.wait }),
         }),
       );
-      io.stdout(options.output === 'json' ? `${JSON.stringify({ to: agent, delivered: true })}\n` : `delivered to ${agent}\n`);
+      io.stdout(options.output === 'json' ? jsonLine({ to: agent, delivered: true }) : `delivered to ${agent}\n`);
     });
 }

@@ -9,6 +9,7 @@ import { formatAge } from '../format-age.js';
 import { formatMs } from '../format-ms.js';
 import { statusName } from '../instance-view.js';
 import type { CliIo } from '../io.js';
+import { jsonLine } from '../printable.js';
 import { type Column, formatTable } from '../table.js';
 
 export function statsCommand(program: Command, io: CliIo): void {
@@ -16,7 +17,7 @@ export function statsCommand(program: Command, io: CliIo): void {
     .addHelpText('after', examples('troupe stats', "troupe stats --output json | jq '.capabilities'"))
     .action(async ({ output }: ClusterOptions, command: Command) => {
       const stats = await withClient(io, command, (client) => client.stats());
-      if (output === 'json') io.stdout(`${JSON.stringify(toJson(stats))}\n`);
+      if (output === 'json') io.stdout(jsonLine(toJson(stats)));
       else io.stdout(toText(stats, (io.clock ?? systemClock).now(), paintFor(io, 'stdout')));
     });
 }

@@ -68,7 +68,7 @@ describe('printError', () => {
   });
 
   test('keeps to one line and to characters that can be printed', () => {
-    expect(printed(new Error('a\nb\u001b[2Jc'))).toBe('error: a b [2Jc\n');
+    expect(printed(new Error('a\nb\u001b[2Jc'))).toBe('error: a b\\u001b[2Jc\n');
   });
 
   test('says nothing for an exit code', () => {

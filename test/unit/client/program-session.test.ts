@@ -11,8 +11,8 @@ import { FakeClock, settle } from '../../support/fake-clock.js';
 function away() {
   const clock = new FakeClock();
   const nothing = () => undefined;
-  const listener = { attached: nothing, given: nothing, drains: nothing, broken: nothing };
-  const session = new ProgramSession({} as RawClient, Hello.fromPartial({}), listener, clock);
+  const listener = { attached: nothing, given: nothing, subscribed: nothing, drains: nothing, broken: nothing };
+  const session = new ProgramSession({} as RawClient, () => Hello.fromPartial({}), listener, clock);
   const ask = (timeoutMs: number, signal?: AbortSignal) =>
     session.ask({ kind: EnvelopeKind.ENVELOPE_KIND_REQUEST, deadline: new Date(clock.now() + timeoutMs) }, signal);
   /** Nothing more can wait to be sent. */
@@ -67,7 +67,8 @@ describe('ProgramSession', () => {
 describe('ProgramWork', () => {
   it('is done also where neither the answer nor the error can be sent', async () => {
     const { session, fill } = away();
-    const work = new ProgramWork({ id: 'a', receive: () => 'answer' }, session, () => ({ agentId: 'a', nodeId: 'node-1' }));
+    const agent = { place: () => ({ agentId: 'a', nodeId: 'node-1' }), subscribe: () => Promise.reject(new Error('none')) };
+    const work = new ProgramWork({ id: 'a', receive: () => 'answer' }, session, agent);
     fill();
     work.given(RoutedEnvelope.fromPartial({ kind: EnvelopeKind.ENVELOPE_KIND_REQUEST, correlationId: 1n, deadline: undefined }));
     await work.whenIdle();

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { TroupeError } from '../../../src/core/errors.js';
+import { isTroupeError, TroupeError } from '../../../src/core/errors.js';
 import { Membership } from '../../../src/discovery/membership.js';
 import { RegistrySession } from '../../../src/discovery/registry-session.js';
 import type { RegisterRequest } from '../../../src/gen/troupe/v1/registry.js';
@@ -59,6 +59,17 @@ function leaseOf({ lease }: Membership): bigint {
 }
 
 const pending = (interest: Interest) => (Reflect.get(interest, 'wishes') as Map<string, unknown>).size;
+
+/** Wants it again where the registry was away for too long, since its clock goes faster than connections come back. */
+async function untilTaken(interest: Interest, pattern: string): Promise<void> {
+  for (;;) {
+    try {
+      return await interest.want(pattern);
+    } catch (error) {
+      if (!isTroupeError(error) || error.code !== 'UNAVAILABLE') throw error;
+    }
+  }
+}
 
 describe('Interest', () => {
   it('registers what is wanted under the lease of the process', async () => {
@@ -149,7 +160,7 @@ describe('Interest', () => {
     expect(await registered()).toEqual(['a']);
   });
 
-  it('gives up after 5 s without a lease, and keeps nothing', async () => {
+  it('gives up after 3 s without a lease, and keeps nothing', async () => {
     const { interest, join, clock, registered } = await member({ joins: false });
     const timers = clock.pending;
     const wanted = interest.want('a').catch((error: unknown) => error);
@@ -169,7 +180,7 @@ describe('Interest', () => {
     const lost = interest.want('lost').catch((error: unknown) => error);
     await registry.pass(WANT_TIMEOUT_MS);
     expect(await lost).toMatchObject({ code: 'UNAVAILABLE', reason: 'REGISTRY_UNAVAILABLE', retryAfterMs: 1_000 });
-    const wanted = interest.want('a').then(() => 'registered');
+    const wanted = untilTaken(interest, 'a').then(() => 'registered');
     await registry.start();
     await registry.passUntil(async () => expect(await registered()).toEqual(['a']));
     expect(await wanted).toBe('registered');
@@ -246,7 +257,7 @@ describe('Interest', () => {
         return response;
       },
     };
-    const wanted = interest.want('during');
+    const wanted = untilTaken(interest, 'during');
     await registry.passUntil(async () => expect(await registered()).toEqual(['before', 'during']));
     await wanted;
   });

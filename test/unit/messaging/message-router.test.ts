@@ -2,9 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import type { MessageContext } from '../../../src/agent/context.js';
 import type { AgentMessage } from '../../../src/agent/messages.js';
 import { TroupeError } from '../../../src/core/errors.js';
+import { cleanUp } from '../../support/clean-up.js';
 import { eventually } from '../../support/eventually.js';
 import { settle } from '../../support/fake-clock.js';
-import { MessageCluster } from '../../support/message-nodes.js';
+import { MessageCluster, MessageNode } from '../../support/message-nodes.js';
 
 /** An agent that answers what it was asked. */
 const ECHO = { concurrency: 100, receive: (message: AgentMessage) => (message.payload.kind === 'empty' ? null : message.text()) };
@@ -69,6 +70,14 @@ describe('messages', () => {
     expect(await codeOf(cluster.node(1).sender().send('nobody', 'x'))).toBe('NOT_FOUND/UNKNOWN_AGENT');
     expect([...deadLetters.youngestFirst()]).toMatchObject([{ reason: 'UNKNOWN_AGENT', to: 'nobody' }]);
     expect(await codeOf(cluster.node(1).sender().request('../x', 'x'))).toMatch('INVALID_ARGUMENT');
+  });
+
+  it('of a process that has never seen the cluster are refused: it does not know who is there', async () => {
+    const cluster = await MessageCluster.start(0);
+    const alone = new MessageNode('alone', cluster);
+    cleanUp(() => alone.kill());
+    for (const sent of [alone.sender().send('echo', 'x'), alone.sender().broadcast('news', 'x')])
+      expect(await codeOf(sent)).toBe('UNAVAILABLE/NOT_JOINED');
   });
 
   it('to an agent of a node that nobody knows fail at once', async () => {

@@ -118,6 +118,19 @@ const task = (correlationId: bigint) => ({
   task: { requiredCapabilities: ['x'] },
 });
 
+const UNAVAILABLE = 14;
+const SENT = { kind: EnvelopeKind.ENVELOPE_KIND_SEND, to: 'somebody' };
+const QUESTION = {
+  kind: 'request' as const,
+  id: '',
+  from: 'asker',
+  topic: '',
+  headers: new Map<string, string>(),
+  payload: { kind: 'empty' as const },
+  json: () => null as never,
+  text: () => '',
+};
+
 describe('Sessions', () => {
   it('ask a silent program for a sign of life after 15 s, and give its stream up after 30 s', async () => {
     const { clock, attach, sessions } = world();
@@ -172,9 +185,9 @@ describe('Sessions', () => {
   it('say what a program is subscribed to where a change could not be made, and go on', async () => {
     const { attach } = world();
     const { stream } = await attach({ topics: ['here'] });
-    stream.say({ $case: 'subscriptions', value: { subscribe: ['away', 'there'], unsubscribe: [] } });
+    stream.say({ $case: 'subscriptions', value: { subscribe: ['away', 'there'], unsubscribe: [], id: 5n } });
     await flushed();
-    expect(stream.of('subscriptions')).toEqual([{ topics: ['here', 'there'] }]);
+    expect(stream.of('subscriptions')).toEqual([{ topics: ['here', 'there'], id: 5n }]);
     expect(stream.outcome).toBe('open');
   });
 
@@ -258,6 +271,68 @@ describe('Sessions', () => {
     sessions.close();
     expect(second.outcome).toMatchObject({ code: 'UNAVAILABLE', reason: 'NODE_ENDED' });
     expect(sessions.size).toBe(0);
+  });
+
+  it('serve what a program asked for before it knew that the process will end, and refuse what it asks for after that', async () => {
+    const { attach, sessions, tasks, clock } = world();
+    const { stream } = await attach();
+    stream.batch([task(1n)]);
+    sessions.drain();
+    stream.batch([task(2n)]);
+    await flushed();
+    const [ping] = stream.of('ping');
+    stream.say({ $case: 'pong', value: { id: ping?.id ?? 0n } });
+    stream.batch([task(3n), { ...SENT, correlationId: 4n }]);
+    await flushed();
+    expect(tasks).toHaveLength(2);
+    expect(stream.envelopes.map(({ correlationId, kind, error }) => [correlationId, kind, error?.code])).toEqual([
+      [3n, EnvelopeKind.ENVELOPE_KIND_ERROR, UNAVAILABLE],
+      [4n, EnvelopeKind.ENVELOPE_KIND_ACK, UNAVAILABLE],
+    ]);
+    let isQuiet = false;
+    const quiet = sessions.quiet(10_000).then(() => {
+      isQuiet = true;
+    });
+    await clock.advance(5_000);
+    expect(isQuiet).toBe(false);
+    for (const each of tasks) each.finish(RoutedTaskResult.fromPartial({}));
+    await flushed();
+    await clock.advance(50);
+    await quiet;
+    expect(stream.envelopes.slice(2).map(({ correlationId }) => correlationId)).toEqual([1n, 2n]);
+    sessions.close();
+    expect(stream.outcome).toMatchObject({ code: 'UNAVAILABLE', reason: 'NODE_ENDED' });
+  });
+
+  it('do not take the answer to a sign of life for word that a program knows of the drain', async () => {
+    const { attach, sessions, tasks, clock } = world();
+    const { stream } = await attach();
+    await clock.advance(15_000);
+    await flushed();
+    const [probe] = stream.of('ping');
+    sessions.drain();
+    stream.say({ $case: 'pong', value: { id: probe?.id ?? 0n } });
+    stream.batch([task(1n)]);
+    expect(tasks).toHaveLength(1);
+  });
+
+  it('let an agent that knows of the drain ask for what its work needs, until that is done', async () => {
+    const { attach, sessions, tasks, agents } = world();
+    const { stream } = await attach({ agentId: 'helper', capabilities: ['helping'] });
+    const answer = agents.attached.get('helper')?.definition.receive?.(QUESTION, { traceparent: undefined } as never);
+    sessions.drain();
+    await flushed();
+    stream.say({ $case: 'pong', value: { id: stream.of('ping')[0]?.id ?? 0n } });
+    stream.batch([task(1n)]);
+    expect(tasks).toHaveLength(1);
+    stream.batch([
+      { kind: EnvelopeKind.ENVELOPE_KIND_RESPONSE, correlationId: stream.envelopes[0]?.correlationId ?? 0n },
+      task(2n),
+    ]);
+    await answer;
+    await flushed();
+    expect(tasks).toHaveLength(1);
+    expect(stream.envelopes.at(-1)).toMatchObject({ correlationId: 2n, error: { code: UNAVAILABLE } });
   });
 
   it('do not tell by the time it takes whether a token is nearly right', async () => {

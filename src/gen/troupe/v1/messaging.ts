@@ -63,7 +63,11 @@ export interface ConnectResponse {
     /** Answers a ping. */
     { $case: "pong"; value: Pong }
     | //
-    /** The process will end: answer what has come, end your side, and say hello to another one. The resume token is of use at this process only. */
+    /**
+     * The process will end: answer what has come, end your side, and say hello to another one. The resume token is of use at this process only. What was
+     * asked for is still answered. A ping comes behind it: what is asked for after its pong, but for what the program's own unanswered work needs, is refused
+     * with UNAVAILABLE, reason NODE_DRAINING. In the end the stream ends with UNAVAILABLE, reason NODE_ENDED.
+     */
     { $case: "drain"; value: Drain }
     | //
     /** Answers a change of subscriptions: the cluster knows of it. Where one could not be made, `topics` is without it. */
@@ -166,12 +170,16 @@ export interface SubscriptionChange {
   subscribe: string[];
   /** Topics that are not wanted any more, as they were given. */
   unsubscribe: string[];
+  /** The program's own number for this change, which its answer repeats; 0: none. */
+  id: bigint;
 }
 
 /** Answers a change of subscriptions. */
 export interface SubscriptionsChanged {
   /** What is subscribed to now. */
   topics: string[];
+  /** Of the change that this answers; 0 where it had none, and where the program has come back and is told what it is subscribed to. */
+  id: bigint;
 }
 
 /** Asks for a message to be sent. */
@@ -1705,7 +1713,7 @@ export const Drain: MessageFns<Drain> = {
 };
 
 function createBaseSubscriptionChange(): SubscriptionChange {
-  return { subscribe: [], unsubscribe: [] };
+  return { subscribe: [], unsubscribe: [], id: 0n };
 }
 
 export const SubscriptionChange: MessageFns<SubscriptionChange> = {
@@ -1715,6 +1723,12 @@ export const SubscriptionChange: MessageFns<SubscriptionChange> = {
     }
     for (const v of message.unsubscribe) {
       writer.uint32(18).string(v!);
+    }
+    if (message.id !== 0n) {
+      if (BigInt.asUintN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.id);
     }
     return writer;
   },
@@ -1748,6 +1762,14 @@ export const SubscriptionChange: MessageFns<SubscriptionChange> = {
             message.unsubscribe.push(reader.string());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.id = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1768,6 +1790,7 @@ export const SubscriptionChange: MessageFns<SubscriptionChange> = {
       unsubscribe: globalThis.Array.isArray(object?.unsubscribe)
         ? object.unsubscribe.map((e: any) => globalThis.String(e))
         : [],
+      id: isSet(object.id) ? BigInt(object.id) : 0n,
     };
   },
 
@@ -1779,6 +1802,9 @@ export const SubscriptionChange: MessageFns<SubscriptionChange> = {
     if (message.unsubscribe?.length) {
       obj.unsubscribe = message.unsubscribe;
     }
+    if (message.id !== 0n) {
+      obj.id = message.id.toString();
+    }
     return obj;
   },
 
@@ -1789,18 +1815,25 @@ export const SubscriptionChange: MessageFns<SubscriptionChange> = {
     const message = createBaseSubscriptionChange();
     message.subscribe = object.subscribe?.map((e) => e) || [];
     message.unsubscribe = object.unsubscribe?.map((e) => e) || [];
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     return message;
   },
 };
 
 function createBaseSubscriptionsChanged(): SubscriptionsChanged {
-  return { topics: [] };
+  return { topics: [], id: 0n };
 }
 
 export const SubscriptionsChanged: MessageFns<SubscriptionsChanged> = {
   encode(message: SubscriptionsChanged, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.topics) {
       writer.uint32(10).string(v!);
+    }
+    if (message.id !== 0n) {
+      if (BigInt.asUintN(64, message.id) !== message.id) {
+        throw new globalThis.Error("value provided for field message.id of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.id);
     }
     return writer;
   },
@@ -1826,6 +1859,14 @@ export const SubscriptionsChanged: MessageFns<SubscriptionsChanged> = {
             message.topics.push(reader.string());
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.id = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1841,6 +1882,7 @@ export const SubscriptionsChanged: MessageFns<SubscriptionsChanged> = {
   fromJSON(object: any): SubscriptionsChanged {
     return {
       topics: globalThis.Array.isArray(object?.topics) ? object.topics.map((e: any) => globalThis.String(e)) : [],
+      id: isSet(object.id) ? BigInt(object.id) : 0n,
     };
   },
 
@@ -1848,6 +1890,9 @@ export const SubscriptionsChanged: MessageFns<SubscriptionsChanged> = {
     const obj: any = {};
     if (message.topics?.length) {
       obj.topics = message.topics;
+    }
+    if (message.id !== 0n) {
+      obj.id = message.id.toString();
     }
     return obj;
   },
@@ -1858,6 +1903,7 @@ export const SubscriptionsChanged: MessageFns<SubscriptionsChanged> = {
   fromPartial(object: DeepPartial<SubscriptionsChanged>): SubscriptionsChanged {
     const message = createBaseSubscriptionsChanged();
     message.topics = object.topics?.map((e) => e) || [];
+    message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
     return message;
   },
 };

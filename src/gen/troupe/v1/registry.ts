@@ -167,7 +167,7 @@ export interface ListInstancesResponse {
   nextPageToken: string;
   /** Store revision the answer shows. */
   revision: bigint;
-  /** Time since the answering registry was last known to be in step with the store. */
+  /** Time since the answering registry, or gateway, was last known to be in step with the store. */
   age: Duration | undefined;
 }
 
@@ -3661,7 +3661,10 @@ export const RegistryDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Lists instances by service and id, as the answering registry last saw them. */
+    /**
+     * Lists instances by service and id, as the answering registry last saw them; while no registry answers, a gateway lists what it knew last, without
+     * heartbeats and scores.
+     */
     listInstances: {
       name: "ListInstances",
       requestType: ListInstancesRequest as typeof ListInstancesRequest,

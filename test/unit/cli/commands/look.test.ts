@@ -109,6 +109,17 @@ describe('troupe nodes', () => {
     expect(code).toBe(0);
   });
 
+  test('says so where it is what a gateway knew before the registry was away', async () => {
+    const page = (seconds: bigint) => ({ instances: [], nextPageToken: '', revision: 1n, age: { seconds, nanos: 0 } });
+    const warnings = async (age: bigint, command: string) =>
+      (await troupe(await fakeCluster({ registry: { listInstances: () => page(age) } }), [command], io())).io.err;
+    const warning = 'warning: the registry is not reached: this is the cluster as it was 42 s ago\n';
+    for (const command of ['nodes', 'agents', 'dead-letters']) {
+      expect(await warnings(42n, command)).toContain(warning);
+      expect(await warnings(2n, command)).not.toContain('warning');
+    }
+  });
+
   test('gives the same to programs', async () => {
     const { io: printed } = await troupe(await fakeCluster(twoNodes), ['nodes', '--output', 'json'], io());
     const [first, second] = JSON.parse(printed.out);

@@ -203,6 +203,20 @@ describe('troupe listen', () => {
     expect(asked).toEqual([['orders.*', 'news.>']]);
   });
 
+  test('shows a terminal what would act on it, and gives others the text as it is', async () => {
+    const hostile = 'a\u001b]0;owned\u0007\u009b2J\nb\u202e\n';
+    const { address } = await station(message('news', text(hostile)), message('news', json({ k: '\u009b2J' })));
+    const listen = ['listen', 'news', '--count', '2'];
+    const terminal = await troupe(address, listen, new CapturedIo({ isTTY: true, env: { NO_COLOR: '1' } }));
+    expect(terminal.io.out).toBe('a\\u001b]0;owned\\u0007\\u009b2J\nb\\u202e\n{\n  "k": "\\u009b2J"\n}\n');
+    const piped = await troupe(address, listen);
+    expect(piped.io.out).toBe(`${hostile}{"k":"\\u009b2J"}\n`);
+    const programs = await troupe(address, [...listen, '-o', 'json'], new CapturedIo({ isTTY: true }));
+    expect(programs.io.lines.map((line) => JSON.parse(line).payload)).toEqual([{ text: hostile }, { json: { k: '\u009b2J' } }]);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+    expect(programs.io.out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+  });
+
   test('gives programs one object a line', async () => {
     const { address } = await station(message('news', text('x')));
     const { io } = await troupe(address, ['listen', 'news', '--count', '1', '--output', 'json']);
