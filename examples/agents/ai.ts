@@ -4,6 +4,7 @@ import { evaluate } from './classifier/evaluate.js';
 import { type Example, type Model, predict, train } from './classifier/naive-bayes.js';
 import { checkExamples, readExamples } from './classifier/read-examples.js';
 import { exactlyOne, readBody } from './input/body.js';
+import { readOwnFile } from './input/own-files.js';
 import { chooseWork } from './input/work.js';
 
 const WORK = ['inference', 'model_training'] as const;
@@ -22,8 +23,8 @@ const Body = z.strictObject({
 const TrainingBody = Body.omit({ text: true }).refine(...exactlyOne(['path', 'examples']));
 const InferenceBody = Body.omit({ path: true, examples: true }).extend({ text: Text });
 
-/** Where inference learns from when nobody has trained the agent. */
-const Config = z.strictObject({ data: z.string().min(1).default('examples/data/tickets.csv') });
+/** Where inference learns from when nobody has trained the agent; without it, from tickets that come with the agent. */
+const Config = z.strictObject({ data: z.string().min(1).optional() });
 
 /**
  * A classifier of short texts (multinomial naive Bayes) that learns from labelled examples and keeps what it learned until it
@@ -43,7 +44,7 @@ export default defineAgent({
     switch (work) {
       case 'model_training': {
         const { path, examples } = readBody(task, TrainingBody, { do: work, path: 'examples/data/tickets.csv' });
-        const given = examples ?? (await readExamples(path ?? '', ctx.signal));
+        const given = examples ?? (await readExamples({ path: path ?? '' }, ctx.signal));
         checkExamples(given);
         await ctx.progress(0.5, `${given.length} examples read`);
         ctx.signal.throwIfAborted();
@@ -65,9 +66,10 @@ function describe({ classes, vocabulary }: Model) {
   return { classes: classes.map(({ label, examples }) => ({ label, examples })), vocabulary: vocabulary.size };
 }
 
-async function defaultExamples(path: string, signal: AbortSignal): Promise<Example[]> {
+async function defaultExamples(path: string | undefined, signal: AbortSignal): Promise<Example[]> {
+  if (path === undefined) return readExamples({ csv: await readOwnFile('tickets.csv') }, signal);
   try {
-    const examples = await readExamples(path, signal);
+    const examples = await readExamples({ path }, signal);
     checkExamples(examples);
     return examples;
   } catch (cause) {

@@ -107,7 +107,15 @@ ${EXAMPLE}\`\`\`
 - Relative paths are relative to the folder that the process was started in, as those of flags are.
 - Passwords are better in a file of their own: \`etcdPasswordFile\` takes a mounted secret.
 
-\`troupe config check FILE\` says all that is wrong with a file.
+\`troupe config check FILE\` says all that is wrong with a file, and with the files that it names.
+
+## Files that settings name
+
+A role looks at them before it starts, and ends with exit code 2 where one will not do; \`troupe config explain\` and \`troupe config check\`
+look at them in the same way. A routing policy (\`policy\`) is read in full. The secrets and certificates of etcd must be readable and not
+empty; whether etcd takes them is not known, nor are they read by a registry on another store. Modules of agents must be there; they are
+not run, so that what they export shows only when a node starts. \`dataDir\` is not looked at. Where the files are on another machine,
+\`--no-files\` has \`explain\` and \`check\` leave them out.
 
 \`troupe dev\` gives its processes \`--config\` and the flags about telemetry that it was given, and free operations ports; its ports,
 strategy, lease and log level overrule what the file says of its processes.

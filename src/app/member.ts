@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { isUnspecified } from '../core/address.js';
 import { systemClock } from '../core/clock.js';
 import type { InstanceId } from '../core/ids.js';
 import type { Instance, InstanceKey, InstanceStatus } from '../core/instance.js';
@@ -161,5 +162,5 @@ export class Member {
 /** Where others reach a member: what it was told, or where it listens; a wildcard is no address, so then the host's name. */
 function advertisedHost({ host, advertiseHost }: MemberConfig): string {
   if (advertiseHost !== undefined) return advertiseHost;
-  return host === '0.0.0.0' || host === '::' ? hostname() : host;
+  return isUnspecified(host) ? hostname() : host;
 }

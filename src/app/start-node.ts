@@ -7,7 +7,7 @@ import type { LogLevel } from '../telemetry/logger.js';
 import { parseRoutingPolicy, type RoutingPolicyInput } from '../upstream/routing-policy.js';
 import { DEFAULTS, hostId } from './config.js';
 import { startNode as startNodeRole } from './roles/node.js';
-import { collectorUrl, port } from './settings/kind.js';
+import { addresses, collectorUrl, port, reachableHost } from './settings/kind.js';
 
 /** What `startNode` can be told; what is not given is as with `troupe node`. */
 export interface StartNodeOptions {
@@ -72,9 +72,13 @@ export interface StartedNode {
  */
 export async function startNode(given: StartNodeOptions): Promise<StartedNode> {
   const { deploy = [], policy, opsPort, otlpEndpoint, traceRatio = DEFAULTS.traceRatio, ...options } = given;
+  const { registry, advertiseHost } = options;
   const wrong = deploy.flatMap((manifest, index) => sizeViolations(`deploy[${index}].`, manifest));
   if (!(typeof traceRatio === 'number' && traceRatio >= 0 && traceRatio <= 1))
     wrong.push({ field: 'traceRatio', description: 'must be a number from 0 to 1' });
+  if (registry !== undefined && !addresses.read(registry).ok) wrong.push({ field: 'registry', description: addresses.allowed });
+  if (advertiseHost !== undefined && !reachableHost.read(advertiseHost).ok)
+    wrong.push({ field: 'advertiseHost', description: reachableHost.allowed });
   if (opsPort !== undefined && !(Number.isInteger(opsPort) && opsPort >= 0 && opsPort <= 65_535))
     wrong.push({ field: 'opsPort', description: port.allowed });
   if (otlpEndpoint !== undefined && !(typeof otlpEndpoint === 'string' && collectorUrl.parse(otlpEndpoint).ok))

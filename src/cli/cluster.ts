@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type ConnectOptions, connect, DEFAULT_ADDRESS, type TroupeClient } from '../client/client.js';
 import { abortable } from '../core/abort.js';
+import { HOST_PORT_RULE, isHostPort } from '../core/address.js';
 import { EXIT, ExitError } from './errors.js';
 import type { CliIo } from './io.js';
 
@@ -29,9 +30,7 @@ export function examples(...lines: readonly string[]): string {
 /** Given to the command, to one before it such as `troupe`, by TROUPE_ADDRESS, or the default. @throws UsageError when it is not host:port. */
 export function addressOf(io: CliIo, command: Command): string {
   const address = givenAddress(command) ?? (io.env.TROUPE_ADDRESS || DEFAULT_ADDRESS);
-  const [, port] = /^(?:\[[0-9A-Fa-f:.]+\]|[^\s:/]+):(\d{1,5})$/.exec(address) ?? [];
-  if (port === undefined || Number(port) > 65_535)
-    command.error(`address: "${address}" is not host:port, such as ${DEFAULT_ADDRESS}`);
+  if (!isHostPort(address)) command.error(`address: "${address}" is not ${HOST_PORT_RULE}, such as ${DEFAULT_ADDRESS}`);
   return address;
 }
 

@@ -52,7 +52,7 @@ export function buildProgram(io: CliIo, roleCommands: readonly RoleCommand[]): C
         'troupe dev                                      # a cluster on this machine',
         'troupe nodes',
         'troupe deploy data',
-        `troupe run data_processing --json '{"path": "examples/data/sales.csv"}'`,
+        `troupe run data_processing --json '{"csv": "region,sales\\nnorth,12\\nsouth,30"}'`,
         'troupe call Tasks/Run --json \'{"task": {"required_capabilities": ["inference"], "payload": {"json": {"text": "I was charged twice"}}}}\'',
       )}
 

@@ -1,6 +1,7 @@
 import type { Attributes } from '@opentelemetry/api';
+import { codeOf } from '../core/errors.js';
 import type { TraceOptions } from '../telemetry/trace-headers.js';
-import { beginClientHop } from '../telemetry/tracing.js';
+import { beginClientHop, endRpc, type Hop, rpcAttributes } from '../telemetry/tracing.js';
 
 /**
  * Does a call within a span of its own, where the program has OpenTelemetry; what it calls gets that span's context with its options. Who gave a
@@ -16,10 +17,10 @@ export async function inSpan<O extends TraceOptions, T>(
   if (hop === undefined) return call(options);
   try {
     const result = await call(traced);
-    hop.end();
+    end(hop);
     return result;
   } catch (error) {
-    hop.end(error);
+    end(hop, error);
     throw error;
   }
 }
@@ -39,15 +40,25 @@ export async function* streamInSpan<O extends TraceOptions, T>(
     failure = error;
     throw error;
   } finally {
-    hop?.end(failure);
+    if (hop !== undefined) end(hop, failure);
   }
 }
 
+/** Where the calls of a client go: `host:port`. */
+export function serverAttributes(address: string): Attributes {
+  const colon = address.lastIndexOf(':');
+  return { 'server.address': address.slice(0, colon).replace(/^\[|\]$/g, ''), 'server.port': Number(address.slice(colon + 1)) };
+}
+
 function begin<O extends TraceOptions>(method: string, attributes: Attributes, options: O) {
-  const [service = '', name = ''] = method.split('/');
-  const all = { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': name, ...attributes };
+  const all = { ...rpcAttributes(method), ...attributes };
   const hop = options.traceparent === undefined ? beginClientHop(method, all) : undefined;
   if (hop === undefined) return { hop, traced: options };
   const { traceparent, tracestate, baggage } = hop;
   return { hop, traced: { ...options, traceparent, tracestate, baggage: options.baggage ?? baggage } };
+}
+
+/** To a client any code but OK is a failure. */
+function end(hop: Hop, error?: unknown): void {
+  endRpc(hop, error === undefined ? 'OK' : codeOf(error), error);
 }

@@ -1,8 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import type { Channel } from '@grpc/grpc-js';
+import type { Attributes } from '@opentelemetry/api';
 import type { Client } from 'nice-grpc';
 import { checkManifest, type ManifestInput } from '../agent/manifest.js';
 import type { Reply, RequestOptions } from '../agent/messages.js';
+import { HOST_PORT_RULE, isHostPort } from '../core/address.js';
 import { systemClock } from '../core/clock.js';
 import { abortError, TroupeError } from '../core/errors.js';
 import { newId, type TaskId } from '../core/ids.js';
@@ -23,7 +25,7 @@ import { RenewedChannel } from '../rpc/renewed-channel.js';
 import type { AttachOptions } from './attach-options.js';
 import { AttachedAgent } from './attached-agent.js';
 import { callOptions, DEADLINE_GRACE_MS, DEFAULT_TIMEOUT_MS, late, PAGE_SIZE } from './call-options.js';
-import { inSpan, streamInSpan } from './client-span.js';
+import { inSpan, serverAttributes, streamInSpan } from './client-span.js';
 import { cancellable, MessageCalls } from './message-calls.js';
 import type {
   BroadcastOptions,
@@ -73,6 +75,8 @@ export class TroupeClient {
   private readonly registry: Client<typeof RegistryDefinition, TimeoutOption>;
   private readonly node: Client<typeof NodeDefinition, TimeoutOption>;
   private readonly timeoutMs: number;
+  /** For its spans. */
+  private readonly server: Attributes;
   private readonly closing = new AbortController();
 
   constructor(
@@ -88,6 +92,7 @@ export class TroupeClient {
     this.registry = createClient(RegistryDefinition, this.channel);
     this.node = createClient(NodeDefinition, this.channel);
     this.timeoutMs = timeoutMs;
+    this.server = serverAttributes(address);
   }
 
   /** Resolves when the address answers. @throws UNAVAILABLE / NOT_CONNECTED. */
@@ -102,7 +107,7 @@ export class TroupeClient {
     await this.ready();
     const request = encodeMessage(RoutedRunRequest, { task: routedTask(capabilities, input, options) });
     const call = { path: '/troupe.v1.Tasks/Run', request, missing: notEnded(capabilities, options) };
-    const attributes = { 'troupe.capabilities': [capabilities].flat() };
+    const attributes = { ...this.server, 'troupe.capabilities': [capabilities].flat() };
     const response = await inSpan('troupe.v1.Tasks/Run', attributes, options, (traced) => cancellable(this.raw, call, traced));
     return new TaskResult(RoutedRunResponse.decode(response).result);
   }
@@ -116,7 +121,7 @@ export class TroupeClient {
     input?: PayloadInput,
     options: RunStreamOptions = {},
   ): AsyncGenerator<TaskEvent, void, undefined> {
-    const attributes = { 'troupe.capabilities': [capabilities].flat() };
+    const attributes = { ...this.server, 'troupe.capabilities': [capabilities].flat() };
     return streamInSpan('troupe.v1.Tasks/RunStream', attributes, options, (traced) => this.stream(capabilities, input, traced));
   }
 
@@ -175,7 +180,7 @@ export class TroupeClient {
   /** Sends a message to an agent: true when its mailbox has it. @throws as Messenger.send. */
   async send(to: string, input?: PayloadInput, options: ClientSendOptions = {}): Promise<true> {
     await this.ready();
-    return inSpan('troupe.v1.Messaging/Send', { 'troupe.message.to': to }, options, (traced) =>
+    return inSpan('troupe.v1.Messaging/Send', { ...this.server, 'troupe.message.to': to }, options, (traced) =>
       this.messages.send(to, input, traced),
     );
   }
@@ -183,7 +188,7 @@ export class TroupeClient {
   /** Asks an agent and waits for its answer. @throws as Messenger.request. */
   async request(to: string, input?: PayloadInput, options: RequestOptions = {}): Promise<Reply> {
     await this.ready();
-    return inSpan('troupe.v1.Messaging/Request', { 'troupe.message.to': to }, options, (traced) =>
+    return inSpan('troupe.v1.Messaging/Request', { ...this.server, 'troupe.message.to': to }, options, (traced) =>
       this.messages.request(to, input, traced),
     );
   }
@@ -191,7 +196,7 @@ export class TroupeClient {
   /** Sends a message to all that subscribe to a topic: whether the mailbox of each has it, by id. @throws INVALID_ARGUMENT (the topic). */
   async broadcast(topic: string, input?: PayloadInput, options: BroadcastOptions = {}): Promise<Receipts> {
     await this.ready();
-    return inSpan('troupe.v1.Messaging/Broadcast', { 'troupe.message.topic': topic }, options, (traced) =>
+    return inSpan('troupe.v1.Messaging/Broadcast', { ...this.server, 'troupe.message.topic': topic }, options, (traced) =>
       this.messages.broadcast(topic, input, traced),
     );
   }
@@ -322,11 +327,11 @@ export class TroupeClient {
  * @throws TroupeError INVALID_ARGUMENT when `address` is not `host:port`.
  */
 export function connect(address = DEFAULT_ADDRESS, options: ConnectOptions = {}): TroupeClient {
-  if (!/^(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):\d{1,5}$/.test(address))
+  if (!isHostPort(address))
     throw new TroupeError(
       'INVALID_ARGUMENT',
       'INVALID_FIELD',
-      `address: "${address}" is not host:port, such as ${DEFAULT_ADDRESS}`,
+      `address: "${address}" is not ${HOST_PORT_RULE}, such as ${DEFAULT_ADDRESS}`,
     );
   return new TroupeClient(address, options);
 }

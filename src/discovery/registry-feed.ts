@@ -15,6 +15,8 @@ import type { ClusterView, ViewChange } from './view.js';
 /** A registry that says nothing for so long (it sends progress every 2 s) is taken for dead. */
 const SILENCE_MS = 6_000;
 const BACKOFF = { initialMs: 100, capMs: 2_000 };
+/** What is started together does not come up in order: a registry may take a moment longer. */
+const UNREACHED_TRIES = 5;
 
 export interface FeedDeps {
   readonly registry: RegistrySession;
@@ -40,16 +42,19 @@ async function followAlways(deps: FeedDeps, removals: HeldRemovals, signal: Abor
   let failures = 0;
   while (!signal.aborted) {
     const { client, address } = deps.registry;
+    const isKnown = deps.view.revision > 0n;
     try {
       await follow(deps, removals, signal, () => {
-        if (failures > 0) deps.logger.info('registry watch is back', { registry: address });
+        if (failures > 0) deps.logger.info(isKnown ? 'registry watch is back' : 'registry is reached', { registry: address });
         failures = 0;
       });
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
-      if (failures === (deps.view.revision > 0n ? 1 : 5))
-        deps.logger.warn('registry watch lost; serving what is known', { registry: address, reason: messageOf(error) });
+      const facts = { registry: address, reason: messageOf(error) };
+      if (deps.view.revision === 0n) {
+        if (failures === UNREACHED_TRIES) deps.logger.warn('no registry is reached yet; trying on', facts);
+      } else if (failures === 1) deps.logger.warn('registry watch lost; serving what is known', facts);
       if (isTroupeError(error, 'REGISTRY_SILENT')) deps.registry.abandon(client);
       else deps.registry.turnFrom(client);
       await delay(backoffMs(failures, BACKOFF, deps.random), signal, deps.clock).catch(() => undefined);

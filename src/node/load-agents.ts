@@ -30,6 +30,16 @@ export async function loadAllAgents(specifiers: readonly string[], directory: st
   return [...definitions];
 }
 
+/** Why there is no such module; undefined where there is one. It is not run: what it exports is not known. */
+export function moduleProblem(specifier: string, directory: string): string | undefined {
+  try {
+    locate(specifier, directory);
+    return undefined;
+  } catch (error) {
+    return hint(specifier, error);
+  }
+}
+
 function locate(specifier: string, directory: string): string {
   const path = resolve(directory, specifier);
   if (existsSync(path)) {

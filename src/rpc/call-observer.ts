@@ -1,8 +1,9 @@
 import { status } from '@grpc/grpc-js';
 import type { Clock } from '../core/clock.js';
+import { isTroupeError } from '../core/errors.js';
 import { INSTRUMENTS } from '../telemetry/instruments.js';
 import type { Counter, Histogram, Metrics } from '../telemetry/metrics.js';
-import { type Hop, SpanKind, type Tracing } from '../telemetry/tracing.js';
+import { endRpc, type Hop, rpcAttributes, SpanKind, type Tracing } from '../telemetry/tracing.js';
 import type { GrpcCall } from './call.js';
 
 export interface CallTelemetry {
@@ -35,10 +36,9 @@ export class CallObserver {
     { metrics, tracing }: CallTelemetry,
     private readonly clock: Clock,
   ) {
-    const [service = '', name = ''] = method.split('/');
-    this.attributes = { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': name };
+    this.attributes = rpcAttributes(method);
     this.metrics = metrics;
-    this.tracing = service.startsWith('troupe.v1.') && !LASTING.test(method) ? tracing : undefined;
+    this.tracing = method.startsWith('troupe.v1.') && !LASTING.test(method) ? tracing : undefined;
     if (isStream) metrics?.observe(INSTRUMENTS.rpcStreams, () => [[[method], this.open]]);
   }
 
@@ -61,7 +61,7 @@ export class CallObserver {
   private durationOf(metrics: Metrics, code: number): Histogram {
     const known = this.durations.get(code);
     if (known !== undefined) return known;
-    const made = metrics.histogram(INSTRUMENTS.rpcDuration, this.method, status[code] ?? 'UNKNOWN');
+    const made = metrics.histogram(INSTRUMENTS.rpcDuration, this.method, nameOf(code));
     this.durations.set(code, made);
     return made;
   }
@@ -69,7 +69,7 @@ export class CallObserver {
   private endOf(metrics: Metrics, code: number): Counter {
     const known = this.ends.get(code);
     if (known !== undefined) return known;
-    const made = metrics.counter(INSTRUMENTS.rpcStreamsEnded, this.method, status[code] ?? 'UNKNOWN');
+    const made = metrics.counter(INSTRUMENTS.rpcStreamsEnded, this.method, nameOf(code));
     this.ends.set(code, made);
     return made;
   }
@@ -88,6 +88,23 @@ class Observed implements ObservedCall {
 
   end(code: number, error?: unknown): void {
     this.observer.ended(code, this.clock.monotonicMs() - this.beganAtMs);
-    this.hop?.end(error);
+    const { hop } = this;
+    if (hop === undefined) return;
+    if (isTroupeError(error)) hop.span?.setAttribute('troupe.reason', error.reason);
+    endRpc(hop, nameOf(code), SERVER_FAULTS.has(code) ? error : undefined);
   }
+}
+
+/** What else a server answers is a matter of its caller: the span says so by its code, and is no failure. */
+const SERVER_FAULTS = new Set([
+  status.UNKNOWN,
+  status.DEADLINE_EXCEEDED,
+  status.UNIMPLEMENTED,
+  status.INTERNAL,
+  status.UNAVAILABLE,
+  status.DATA_LOSS,
+]);
+
+function nameOf(code: number): string {
+  return status[code] ?? 'UNKNOWN';
 }

@@ -170,8 +170,8 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
     else delivery.origin.lost(delivery, error, this.id);
   }
 
-  /** The part of the trace that handling it is. A message begins no trace: there are too many of them. */
-  private hopOf({ headers, topic, from }: Delivery): Hop | undefined {
+  /** The part of the trace that handling it is, by OpenTelemetry's conventions for messaging (1.45). A message begins no trace: there are too many of them. */
+  private hopOf({ id, kind, headers, topic, from }: Delivery): Hop | undefined {
     const { tracing, manifest } = this.options;
     if (tracing === undefined || headers.size === 0) return undefined;
     const traceparent = headers.get('traceparent');
@@ -179,7 +179,16 @@ export class AgentMail implements Recipient, TurnTalk, MessageScope {
     return tracing.follow(`troupe.message ${manifest.kind}`, {
       kind: SpanKind.CONSUMER,
       parent: traceHeadersOf((name) => headers.get(name)),
-      attributes: { 'troupe.agent.id': this.id, 'troupe.message.from': from, 'troupe.message.topic': topic },
+      attributes: {
+        'messaging.system': 'troupe',
+        'messaging.operation.type': 'process',
+        'messaging.operation.name': 'receive',
+        'messaging.destination.name': topic === '' ? this.id : topic,
+        'messaging.message.id': id,
+        'troupe.message.kind': topic === '' ? kind : 'broadcast',
+        'troupe.agent.id': this.id,
+        'troupe.message.from': from,
+      },
     });
   }
 

@@ -1,3 +1,4 @@
+import { credentials } from '@grpc/grpc-js';
 import { type Attributes, type Context, ProxyTracerProvider, type TracerProvider, trace } from '@opentelemetry/api';
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core';
 import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-grpc';
@@ -65,7 +66,7 @@ export function openOtlp({ endpoint, traceRatio, attributes }: OtlpOptions, deps
     .merge(resourceFromAttributes(attributes))
     .merge(detectResources({ detectors: [envDetector] }));
   const complain = complaints(logger, endpoint, clock);
-  const connection = { url: endpoint, timeoutMillis: EXPORT_TIMEOUT_MS };
+  const connection = { ...addressOf(endpoint), timeoutMillis: EXPORT_TIMEOUT_MS };
   const spans = watched(new OTLPTraceExporter(connection), complain);
   const provider = new NodeTracerProvider({
     resource,
@@ -101,6 +102,16 @@ export function openOtlp({ endpoint, traceRatio, attributes }: OtlpOptions, deps
       if (isGlobal(provider)) trace.disable();
     },
   };
+}
+
+/**
+ * Exporters read an endpoint as a URL, which drops the port 80 of `http:`; gRPC takes 443 where there is none. A scheme without a port of its own keeps
+ * it, and needs to be told that there is no TLS.
+ */
+function addressOf(endpoint: string) {
+  return /^http:.*:0*80$/.test(endpoint)
+    ? { url: endpoint.replace('http:', 'grpc:'), credentials: credentials.createInsecure() }
+    : { url: endpoint };
 }
 
 function isGlobal(provider: TracerProvider): boolean {

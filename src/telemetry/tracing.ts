@@ -12,7 +12,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
-import { codeOf, isTroupeError, messageOf } from '../core/errors.js';
+import { isTroupeError, messageOf } from '../core/errors.js';
 import type { Random } from '../core/random.js';
 import { formatTraceparent, isUnsampled, parseTraceparent, UnsampledTraces } from './trace-context.js';
 import type { TraceHeaders } from './trace-headers.js';
@@ -85,6 +85,17 @@ export class Tracing {
   }
 }
 
+/** What tells an rpc, by OpenTelemetry's conventions for gRPC (1.45); `method`: `package.Service/Method`. */
+export function rpcAttributes(method: string): Attributes {
+  return { 'rpc.system.name': 'grpc', 'rpc.method': method };
+}
+
+/** Of how an rpc ended, by its gRPC code. */
+export function endRpc(hop: Hop, code: string, error?: unknown): void {
+  hop.span?.setAttribute('rpc.response.status_code', code);
+  hop.end(error);
+}
+
 /** Makes the span of a call that a program makes, under the span that it is in and with its baggage: nothing where the program has no OpenTelemetry. */
 export function beginClientHop(name: string, attributes: Attributes): Hop | undefined {
   const span = trace.getTracer('troupe').startSpan(name, { kind: SpanKind.CLIENT, attributes });
@@ -131,8 +142,7 @@ class SampledHop implements Hop {
   end(error?: unknown): void {
     if (error !== undefined) {
       this.span.setStatus({ code: SpanStatusCode.ERROR, message: isTroupeError(error) ? messageOf(error) : 'internal error' });
-      this.span.setAttribute('rpc.grpc.status', codeOf(error));
-      if (isTroupeError(error)) this.span.setAttribute('error.type', error.reason);
+      this.span.setAttribute('error.type', isTroupeError(error) ? error.reason : 'INTERNAL');
     }
     this.span.end();
   }

@@ -162,7 +162,7 @@ describe('wrong usage', () => {
     [
       'a module that is not there',
       ['node', '--agents', './nope.mjs'],
-      1,
+      2,
       /^error: --agents \.\/nope\.mjs: there is no such file/,
     ],
     ['a module without agents', ['node', '--agents', './package.json'], 1, /^error: --agents/],

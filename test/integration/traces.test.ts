@@ -72,7 +72,18 @@ describe('a trace', () => {
     }, SENT_WITHIN);
     const one = (name: string) => named(spans, name)[0] as ReceivedSpan;
     const [server, attempt, agent] = [one('troupe.v1.Tasks/Run'), one('troupe.task.attempt'), one('troupe.agent traced')];
+    expect(calling?.attributes).toMatchObject({
+      'rpc.method': 'troupe.v1.Tasks/Run',
+      'rpc.response.status_code': 'OK',
+      'server.address': '127.0.0.1',
+      'server.port': Number(gateway.address.split(':')[1]),
+    });
     expect(server).toMatchObject({ service: 'troupe-gateway', kind: 2, parentSpanId: calling?.spanContext().spanId });
+    expect(server.attributes).toEqual({
+      'rpc.system.name': 'grpc',
+      'rpc.method': 'troupe.v1.Tasks/Run',
+      'rpc.response.status_code': 'OK',
+    });
     expect(attempt).toMatchObject({ service: 'troupe-gateway', kind: 3, parentSpanId: server.spanId });
     expect(attempt.attributes).toMatchObject({
       'troupe.agent.id': 'traced-1',
@@ -90,6 +101,15 @@ describe('a trace', () => {
     expect(one('read the file').parentSpanId).toBe(agent.spanId);
     for (const message of named(spans, 'troupe.message told'))
       expect(message).toMatchObject({ service: 'troupe-node', kind: 5, parentSpanId: agent.spanId, events: ['noted'] });
+    const messages = named(spans, 'troupe.message told').map(({ attributes }) => attributes);
+    expect(messages.map((attributes) => attributes['troupe.message.kind']).sort()).toEqual(['request', 'send']);
+    for (const attributes of messages)
+      expect(attributes).toMatchObject({
+        'messaging.system': 'troupe',
+        'messaging.operation.type': 'process',
+        'messaging.destination.name': 'told-1',
+        'troupe.message.from': 'traced-1',
+      });
     // What the agent's author sees is that span, and what it is active for.
     expect(done).toMatchObject({ spanId: agent.spanId, recording: true });
     // Before Node.js 24 that would cost too much.
@@ -225,6 +245,13 @@ describe('a trace', () => {
 });
 
 describe('a collector that is not there, or takes nothing,', () => {
+  it('is looked for on the port that was given, also where that is the one of http', async () => {
+    const registry = await startRegistry('--otlp-endpoint', 'http://127.0.0.1:80');
+    await registry.process.kill('SIGTERM');
+    expect(registry.process.stderr).toContain('the collector does not take telemetry; it is dropped');
+    expect(registry.process.stderr).not.toContain('127.0.0.1:443');
+  });
+
   it('holds up neither work nor the end of a process, and is told of once', async () => {
     const sockets = new Set<Socket>();
     const frozen = createServer((socket) => void sockets.add(socket));

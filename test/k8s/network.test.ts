@@ -90,6 +90,30 @@ describe('the network policies', () => {
     expect(passes(manifests, registry as Place, OUTSIDE.stranger as Place, 443)).toBe(false);
     expect(passes(manifests, node as Place, OUTSIDE.stranger as Place, 2379)).toBe(false);
   });
+
+  test.each([
+    [
+      ['externalEtcd.endpoints={https://[fd00::1]:2379,b:12379}', 'externalEtcd.tls.existingSecret=tls'],
+      [2379, 12379],
+    ],
+    [['externalEtcd.endpoints={http://etcd:80/}'], [80]],
+    [['externalEtcd.endpoints={http://etcd:80}', 'externalEtcd.port=2379'], [2379]],
+  ])('let registries out on the ports of its endpoints, or of the pods behind them: %j', async (set, ports) => {
+    const manifests = await chart({ set: ['etcd.enabled=false', ...set] });
+    const { registry } = placesOf(manifests);
+    const open = [80, 2379, 12379].filter((port) => passes(manifests, registry as Place, OUTSIDE.stranger as Place, port));
+    expect(open).toEqual(ports);
+  });
+
+  test.each([
+    ['http://collector:14317', 14317],
+    ['https://collector', 443],
+  ])('let roles out to a collector on the port of its endpoint: %s', async (endpoint, port) => {
+    const manifests = await chart({ set: [`telemetry.otlp.endpoint=${endpoint}`] });
+    const { node } = placesOf(manifests);
+    const open = [443, 4317, 14317].filter((each) => passes(manifests, node as Place, OUTSIDE.prometheus as Place, each));
+    expect(open).toEqual([port]);
+  });
 });
 
 /** Of the pods of each role. */

@@ -38,6 +38,11 @@ describe('a value that cannot be is refused, by its name and with what is allowe
     ['etcd.replicas=2', "'/etcd/replicas': value must be one of 1, 3, 5"],
     ['gateway.service.port=70000', "'/gateway/service/port': maximum: got 70,000, want 65,535"],
     ['externalEtcd.endpoints={etcd}', "'/externalEtcd/endpoints/0': 'etcd' does not match pattern"],
+    ['externalEtcd.endpoints={http://etcd:99999}', "'/externalEtcd/endpoints/0': 'http://etcd:99999' does not match pattern"],
+    ['externalEtcd.endpoints={etcd:0}', "'/externalEtcd/endpoints/0': 'etcd:0' does not match pattern"],
+    ['externalEtcd.port=70000', "'/externalEtcd/port'"],
+    ['telemetry.otlp.endpoint=http://collector:65536', "'/telemetry/otlp/endpoint': 'http://collector:65536' does not match"],
+    ['fullnameOverride=1abc', "'/fullnameOverride': '1abc' does not match pattern"],
     ['nodes.replica=3', "'/nodes': additional properties 'replica' not allowed"],
     ['node.replicas=3', "additional properties 'node' not allowed"],
   ])('%s', async (value, message) => {
@@ -49,6 +54,14 @@ describe('a value that cannot be is refused, by its name and with what is allowe
 
   test.each([
     ['etcd.enabled=false', 'externalEtcd.endpoints: is empty, and etcd.enabled is false'],
+    [
+      'etcd.enabled=false,externalEtcd.endpoints={https://a:2379,http://b:2379}',
+      'externalEtcd.endpoints: are https://a:2379, http://b:2379; they must all be https or all http',
+    ],
+    [
+      'etcd.enabled=false,externalEtcd.endpoints={http://a:2379},externalEtcd.tls.existingSecret=tls',
+      'externalEtcd.endpoints: are http, and externalEtcd.tls.existingSecret names a certificate authority',
+    ],
     ['nodes.autoscaling.minReplicas=11', 'nodes.autoscaling.minReplicas: is 11, and nodes.autoscaling.maxReplicas 10'],
     [
       'telemetry.metrics=false,monitoring.serviceMonitor=true',
@@ -61,6 +74,17 @@ describe('a value that cannot be is refused, by its name and with what is allowe
     expect(stderr).toContain(message);
     expect(code).toBe(1);
   });
+});
+
+test('the name of a release that begins with a digit is refused, unless another name is given', async () => {
+  const { code, stderr } = await runHelm('template', { name: '1abc' });
+  expect({ code, stderr }).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(
+      "fullnameOverride: is empty, and names would begin with a digit, as the release's does (1abc)",
+    ),
+  });
+  expect(await chartText({ name: '1abc', set: ['fullnameOverride=abc'] })).toContain('name: abc-registry');
 });
 
 test('text stays text, whatever YAML would take it for', async () => {

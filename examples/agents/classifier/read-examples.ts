@@ -1,10 +1,10 @@
 import { TroupeError } from 'troupe';
-import { columnNamed, readTable } from '../tables/read-table.js';
+import { columnNamed, readTable, type TableSource } from '../tables/read-table.js';
 import type { Example } from './naive-bayes.js';
 
 /** Examples from a CSV with the columns "text" and "label"; rows without one of them are left out. @throws TroupeError */
-export async function readExamples(path: string, signal: AbortSignal): Promise<Example[]> {
-  const table = await readTable({ path }, signal);
+export async function readExamples(source: TableSource, signal: AbortSignal): Promise<Example[]> {
+  const table = await readTable(source, signal);
   const texts = columnNamed(table, 'text', 'payload.path').values;
   const labels = columnNamed(table, 'label', 'payload.path').values;
   return texts.map((text, row) => ({ text, label: labels[row] ?? '' })).filter(({ text, label }) => text !== '' && label !== '');

@@ -1,14 +1,27 @@
+{{/* What the names of all objects begin with. Kubernetes takes no Service whose name begins with a digit, which a release's may. */}}
 {{- define "troupe.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
+{{- $full := .Values.fullnameOverride -}}
+{{- if not $full -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- $full = ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z]" $full) -}}
+{{- fail (printf "fullnameOverride: is empty, and names would begin with a digit, as the release's does (%s), which Kubernetes takes for no Service; give one that begins with a letter" .Release.Name) -}}
 {{- end -}}
+{{- $full | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* The ports that a network policy needs for a list of endpoints: (list .endpoints .port), as entries of `ports`. */}}
+{{- define "troupe.portsOf" -}}
+{{- $ports := list -}}
+{{- range index . 0 -}}
+{{- $ports = append $ports (default "443" (regexFind "[0-9]+$" (regexFind ":[0-9]+$" (trimSuffix "/" .)))) -}}
+{{- end -}}
+{{- with index . 1 -}}{{- $ports = list . -}}{{- end -}}
+{{- range $ports | uniq }}
+- protocol: TCP
+  port: {{ . }}
+{{- end }}
 {{- end -}}
 
 {{/* What selects pods of all kinds, or with (list $ "registry") of one. Never changes in the life of a release. */}}

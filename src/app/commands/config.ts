@@ -5,11 +5,22 @@ import { EXIT, ExitError } from '../../cli/errors.js';
 import type { CliIo } from '../../cli/io.js';
 import { jsonLine, printable } from '../../cli/printable.js';
 import { explainJson, explainTable } from '../settings/explain.js';
+import { fileProblems } from '../settings/named-files.js';
 import { addSettings } from '../settings/options.js';
 import { printWarnings, readConfigFile, resolveFor } from '../settings/read-settings.js';
+import { sourceOf } from '../settings/resolve.js';
 import { ROLES, type Role } from '../settings/setting.js';
 
-interface ExplainOptions {
+interface CheckOptions {
+  readonly files: boolean;
+}
+
+const NO_FILES = [
+  '--no-files',
+  'leaves out the files that settings name: policies, secrets, certificates, modules of agents',
+] as const;
+
+interface ExplainOptions extends CheckOptions {
   readonly output: 'table' | 'json';
 }
 
@@ -23,20 +34,22 @@ export function configCommand(program: Command, io: CliIo): void {
   config
     .command('check')
     .argument('<file>', 'configuration file, YAML or JSON')
-    .description('say all that is wrong with a configuration file')
-    .addHelpText('after', examples('troupe config check troupe.yaml'))
-    .action((file: string) => check(io, file));
+    .description('say all that is wrong with a configuration file, and with the files that it names')
+    .option(...NO_FILES)
+    .addHelpText('after', examples('troupe config check troupe.yaml', 'troupe config check --no-files troupe.yaml'))
+    .action((file: string, { files }: CheckOptions) => check(io, file, files));
 }
 
 function addExplain(explain: Command, role: Role, io: CliIo): void {
   addSettings(explain.command(role).description(`settings of troupe ${role}; takes its flags, so that one can try them`), role)
     .addOption(new Option('-o, --output <format>', 'for people or for programs').choices(['table', 'json']).default('table'))
+    .option(...NO_FILES)
     .addHelpText(
       'after',
       examples(`troupe config explain ${role}`, `troupe config explain ${role} --config troupe.yaml --output json`),
     )
-    .action(async ({ output }: ExplainOptions, command: Command) => {
-      const resolution = await resolveFor(role, command, io);
+    .action(async ({ output, files }: ExplainOptions, command: Command) => {
+      const resolution = await resolveFor(role, command, io, files);
       const { problems, warnings } = resolution;
       if (output === 'json') io.stdout(jsonLine(explainJson(resolution)));
       else {
@@ -48,11 +61,13 @@ function addExplain(explain: Command, role: Role, io: CliIo): void {
     });
 }
 
-async function check(io: CliIo, path: string): Promise<void> {
-  const { problems } = await readConfigFile(path);
-  printProblems(io, problems);
-  if (problems.length > 0) throw new ExitError(EXIT.usage);
-  io.stdout(`${printable(path)}: all settings are right\n`);
+async function check(io: CliIo, path: string, withFiles: boolean): Promise<void> {
+  const { entries, problems } = await readConfigFile(path);
+  const named = entries.map((entry) => ({ ...entry, source: sourceOf(path, entry) }));
+  const all = [...problems, ...(withFiles ? await fileProblems(named) : [])];
+  printProblems(io, all);
+  if (all.length > 0) throw new ExitError(EXIT.usage);
+  io.stdout(`${printable(path)}: all settings are right${withFiles ? '' : '; the files that it names were not looked at'}\n`);
 }
 
 function printProblems(io: CliIo, problems: readonly string[]): void {

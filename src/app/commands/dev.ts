@@ -14,7 +14,6 @@ import type { Values } from '../settings/catalogue.js';
 import { addSettings } from '../settings/options.js';
 import { passedOn } from '../settings/pass-on.js';
 import { readSettings, type Settings } from '../settings/read-settings.js';
-import { readPolicy } from './member-config.js';
 
 const CATCH_UP_MS = 5_000;
 
@@ -35,8 +34,6 @@ export function devCommand(program: Command, io: CliIo): void {
 async function runDev(settings: Settings<'dev'>, interrupted: AbortSignal): Promise<void> {
   const asked = stopAsked(interrupted);
   const { values } = settings;
-  // What is wrong with it is told here, once, and not by every process.
-  await readPolicy(settings);
   const modules = values.agents ?? [TEAM_MODULE];
   // A module that does not load is told here, once, and not by every node.
   const team = values.agents === undefined ? TEAM : oneOfEach(await loadAllAgents(modules, process.cwd()));

@@ -1,11 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { messageOf } from '../../core/errors.js';
-import { parseRoutingPolicy, type RoutingPolicy } from '../../upstream/routing-policy.js';
 import type { ListenConfig, MemberConfig } from '../config.js';
-import { wrongUsage } from '../run-role.js';
+import { readPolicy } from '../settings/named-files.js';
 import type { Settings } from '../settings/read-settings.js';
-import { sourceName } from '../settings/resolution.js';
-import { settingOf } from '../settings/resolve.js';
 
 /** What every role is told, made of its settings. */
 export function listenConfig({
@@ -25,9 +20,9 @@ export function listenConfig({
   };
 }
 
-/** What those that route are told. @throws what ends the command with wrong usage. */
+/** What those that route are told. */
 export async function memberConfig(settings: Settings<'node'> | Settings<'gateway'>): Promise<MemberConfig> {
-  const { id, registry, advertise, zone, leaseTtl, strategy, preferZone } = settings.values;
+  const { id, registry, advertise, zone, leaseTtl, strategy, preferZone, policy } = settings.values;
   return {
     ...listenConfig(settings),
     id,
@@ -37,19 +32,6 @@ export async function memberConfig(settings: Settings<'node'> | Settings<'gatewa
     leaseTtlSeconds: leaseTtl,
     strategy,
     preferZone,
-    policy: await readPolicy(settings),
+    policy: policy === undefined ? undefined : await readPolicy(policy),
   };
-}
-
-/** The policy in a file. @throws what ends the command with wrong usage, naming the file and every wrong field. */
-export async function readPolicy(
-  settings: Settings<'node'> | Settings<'gateway'> | Settings<'dev'>,
-): Promise<RoutingPolicy | undefined> {
-  const { policy: path } = settings.values;
-  if (path === undefined) return undefined;
-  try {
-    return parseRoutingPolicy(JSON.parse(await readFile(path, 'utf8')));
-  } catch (error) {
-    throw wrongUsage(`${sourceName(settingOf(settings.resolution, 'policy').source)} ${path}: ${messageOf(error)}`);
-  }
 }

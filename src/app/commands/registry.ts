@@ -1,15 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { examples } from '../../cli/cluster.js';
 import type { CliIo } from '../../cli/io.js';
-import { messageOf } from '../../core/errors.js';
 import type { EtcdOptions, EtcdTls } from '../../store/etcd-connection.js';
 import type { RegistryConfig } from '../config.js';
-import { runRole, wrongUsage } from '../run-role.js';
+import { runRole } from '../run-role.js';
+import { readPem, readSecret } from '../settings/named-files.js';
 import { addSettings } from '../settings/options.js';
 import { readSettings, type Settings } from '../settings/read-settings.js';
-import { sourceName } from '../settings/resolution.js';
-import { settingOf } from '../settings/resolve.js';
 import { listenConfig } from './member-config.js';
 
 type RegistrySettings = Settings<'registry'>;
@@ -44,42 +41,21 @@ async function registryConfig(settings: RegistrySettings): Promise<RegistryConfi
   };
 }
 
-async function etcdOptions(settings: RegistrySettings): Promise<EtcdOptions> {
-  const { etcd, etcdUser, etcdPassword } = settings.values;
+async function etcdOptions({ values }: RegistrySettings): Promise<EtcdOptions> {
+  const { etcd, etcdUser, etcdPassword, etcdPasswordFile } = values;
   return {
     endpoints: etcd,
     username: etcdUser,
-    password: etcdPassword ?? (await secretIn(settings, 'etcdPasswordFile')),
-    tls: await etcdTls(settings),
+    password: etcdPasswordFile === undefined ? etcdPassword : await readSecret(etcdPasswordFile),
+    tls: await etcdTls(values),
   };
 }
 
-async function etcdTls(settings: RegistrySettings): Promise<EtcdTls | undefined> {
-  const ca = await bytesIn(settings, 'etcdCa');
-  if (ca === undefined) return undefined;
-  return { ca, cert: await bytesIn(settings, 'etcdCert'), key: await bytesIn(settings, 'etcdKey') };
-}
-
-type FileKey = 'etcdPasswordFile' | 'etcdCa' | 'etcdCert' | 'etcdKey';
-
-/** The line that a file holds, without its end. */
-async function secretIn(settings: RegistrySettings, key: FileKey): Promise<string | undefined> {
-  const secret = (await bytesIn(settings, key))?.toString('utf8').replace(/\r?\n$/, '');
-  if (secret === '') throw wrongUsage(`${fileName(settings, key)}: it is empty`);
-  return secret;
-}
-
-async function bytesIn(settings: RegistrySettings, key: FileKey): Promise<Buffer | undefined> {
-  const path = settings.values[key];
-  if (path === undefined) return undefined;
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw wrongUsage(`${fileName(settings, key)}: ${messageOf(error)}`);
-  }
-}
-
-/** `--etcd-ca ca.pem`, by whatever said so. */
-function fileName({ values, resolution }: RegistrySettings, key: FileKey): string {
-  return `${sourceName(settingOf(resolution, key).source)} ${values[key]}`;
+async function etcdTls({ etcdCa, etcdCert, etcdKey }: RegistrySettings['values']): Promise<EtcdTls | undefined> {
+  if (etcdCa === undefined) return undefined;
+  return {
+    ca: await readPem(etcdCa),
+    cert: etcdCert === undefined ? undefined : await readPem(etcdCert),
+    key: etcdKey === undefined ? undefined : await readPem(etcdKey),
+  };
 }

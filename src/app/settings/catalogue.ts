@@ -1,7 +1,7 @@
 import { STRATEGY_NAMES } from '../../balancer/strategies.js';
 import { LOG_LEVELS } from '../../telemetry/logger.js';
 import { DEFAULTS, hostId } from '../config.js';
-import { addresses, choice, host, kinds, modules, name, onOff, port, text, wholeNumber } from './kind.js';
+import { addresses, choice, host, kinds, modules, name, onOff, port, reachableHost, text, wholeNumber } from './kind.js';
 import { ROLES, type Role, SERVERS, type Setting, setting } from './setting.js';
 import { STORE_SETTINGS } from './store-settings.js';
 import { TELEMETRY_SETTINGS } from './telemetry-settings.js';
@@ -98,9 +98,9 @@ export const SETTINGS = {
   advertise: setting({
     flag: '--advertise <host>',
     env: ['TROUPE_ADVERTISE'],
-    kind: host,
+    kind: reachableHost,
     roles: MEMBERS,
-    defaultText: '--host, or the host name where that is 0.0.0.0',
+    defaultText: '--host, or the host name where that is 0.0.0.0 or ::',
     description: 'host by which others reach it',
   }),
   id: setting({

@@ -1,3 +1,4 @@
+import { HOST_PORT_RULE, isHostPort, isUnspecified } from '../../core/address.js';
 import { ID_RULE, isId } from '../../core/ids.js';
 import { MAX_PREFIX_BYTES } from '../../store/keys.js';
 
@@ -83,13 +84,21 @@ export const name: Kind<string> = kind(ID_RULE, (text) => (isId(text) ? text : u
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused.
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
-export const text: Kind<string> = kind('must not be empty, nor have control characters', (given) =>
+export const text: Kind<string> = kind('must be text, not empty and without control characters', (given) =>
   given === '' || CONTROL.test(given) ? undefined : given,
 );
 
-/** A host name or an address, without a port. */
+const isHost = (given: string) => /^([^\s/:@]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.%\w]*\]?)$/.test(given);
+
+/** Where to listen. */
 export const host: Kind<string> = kind('must be a host name or an IP address, without a port', (given) =>
-  /^([^\s/:@]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.%\w]*\]?)$/.test(given) ? given : undefined,
+  isHost(given) ? given : undefined,
+);
+
+/** By which others come. */
+export const reachableHost: Kind<string> = kind(
+  'must be a host name or an IP address that others reach (not 0.0.0.0 or ::), without a port',
+  (given) => (isHost(given) && !isUnspecified(given) ? given : undefined),
 );
 
 /** Where the keys of a store begin. */
@@ -104,7 +113,8 @@ export const collectorUrl: Kind<string> = kind(
   (given) => {
     const [, scheme = '', host, port] = /^(https?):\/\/(\[[0-9a-f:.]+\]|[^\s:/?#@[\]]+)(:\d+)?\/?$/i.exec(given) ?? [];
     const url = `${scheme.toLowerCase()}://${host}${port ?? ''}`;
-    return URL.canParse(url) && (port !== undefined || url.startsWith('https:')) ? url : undefined;
+    const hasPort = port === undefined ? url.startsWith('https:') : Number(port.slice(1)) > 0;
+    return URL.canParse(url) && hasPort ? url : undefined;
   },
 );
 
@@ -138,15 +148,18 @@ function list({ item, several = `one or more of ${item}`, such, matches }: ListO
   };
 }
 
-const HOST_PORT = /^(\[[0-9A-Fa-f:.]+\]|[^\s:/@]+):(\d{1,5})$/;
-const isAddress = (given: string) => inside(Number(HOST_PORT.exec(given)?.[2] ?? -1), 0, 65_535);
-
-export const addresses = list({ item: 'host:port', such: '127.0.0.1:8000', matches: isAddress });
+export const addresses = list({
+  item: HOST_PORT_RULE,
+  several: 'one or more of host:port',
+  such: '127.0.0.1:8000',
+  matches: isHostPort,
+});
 
 export const etcdEndpoints = list({
-  item: 'host:port, http://host:port or https://host:port',
+  item: `${HOST_PORT_RULE}, with or without http:// or https://`,
+  several: 'one or more of host:port, http://host:port or https://host:port',
   such: 'etcd-0:2379,etcd-1:2379',
-  matches: (given) => isAddress(given.replace(/^https?:\/\//, '').replace(/\/$/, '')),
+  matches: (given) => isHostPort(given.replace(/^https?:\/\//, '').replace(/\/$/, '')),
 });
 
 export const modules = list({

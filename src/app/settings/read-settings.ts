@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import type { Command } from 'commander';
 import { UsageError } from '../../cli/errors.js';
 import type { CliIo } from '../../cli/io.js';
@@ -6,6 +5,7 @@ import { printable } from '../../cli/printable.js';
 import { messageOf } from '../../core/errors.js';
 import { SETTINGS, type Values } from './catalogue.js';
 import type { ConfigFile } from './config-file.js';
+import { fileProblems, readStart } from './named-files.js';
 import { givenFlags } from './options.js';
 import type { Resolution } from './resolution.js';
 import { resolveSettings, valuesOf } from './resolve.js';
@@ -25,13 +25,21 @@ export async function readSettings<R extends Role>(role: R, command: Command, io
   return { resolution, values: valuesOf(resolution) };
 }
 
-/** What all sources say, whether right or wrong. */
-export async function resolveFor<R extends Role>(role: R, command: Command, io: CliIo): Promise<Resolution<R>> {
+/** What all sources say, whether right or wrong, also, unless `files` is false, of the files that they name. */
+export async function resolveFor<R extends Role>(role: R, command: Command, io: CliIo, files = true): Promise<Resolution<R>> {
   const flags = givenFlags(command, role);
   const flag = flags.config;
   const [path, name] =
     typeof flag === 'object' ? [flag.at(-1) ?? '', '--config'] : [io.env.TROUPE_CONFIG || undefined, SETTINGS.config.env[0]];
-  return resolveSettings(role, { flags, env: io.env, file: path === undefined ? undefined : await readConfigFile(path, name) });
+  const file = path === undefined ? undefined : await readConfigFile(path, name);
+  const resolution = resolveSettings(role, { flags, env: io.env, file });
+  return files ? { ...resolution, problems: [...resolution.problems, ...(await fileProblems(used(resolution)))] } : resolution;
+}
+
+/** Without those of etcd where the store is another: they may lie ready. */
+function used({ settings }: Resolution): Resolution['settings'] {
+  const isEtcd = settings.some(({ key, value }) => key === 'store' && value === 'etcd');
+  return settings.filter(({ key }) => isEtcd || !key.startsWith('etcd'));
 }
 
 /** What a file says; `givenBy` is named where it cannot be read. */
@@ -39,7 +47,7 @@ export async function readConfigFile(path: string, givenBy = ''): Promise<Config
   // The reader of YAML is loaded where there is a file: every start of every command would wait for it.
   const { MOST_BYTES, parseConfigFile } = await import('./config-file.js');
   try {
-    return parseConfigFile(path, await readStart(path, MOST_BYTES + 1));
+    return parseConfigFile(path, (await readStart(path, MOST_BYTES + 1)).toString('utf8'));
   } catch (error) {
     return {
       path,
@@ -47,13 +55,6 @@ export async function readConfigFile(path: string, givenBy = ''): Promise<Config
       problems: [`${givenBy === '' ? '' : `${givenBy} `}${path}: cannot be read: ${messageOf(error)}`],
     };
   }
-}
-
-/** Not all of it: a device or a log may be given by a slip. */
-async function readStart(path: string, mostBytes: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of createReadStream(path, { end: mostBytes - 1 })) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 export function printWarnings(io: CliIo, warnings: readonly string[]): void {

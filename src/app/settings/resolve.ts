@@ -1,5 +1,5 @@
-import { defaultOf, type KeyOf, settingsOf, type Values } from './catalogue.js';
-import type { ConfigFile } from './config-file.js';
+import { defaultOf, settingsOf, type Values } from './catalogue.js';
+import type { ConfigFile, FileEntry } from './config-file.js';
 import { type Environment, environmentWarnings, isServiceLink } from './environment.js';
 import type { Parsed } from './kind.js';
 import { type Claim, type Resolution, type ResolvedSetting, type Source, sourceName } from './resolution.js';
@@ -49,12 +49,6 @@ export function valuesOf<R extends Role>({ settings, problems }: Resolution<R>):
   return Object.fromEntries(settings.map(({ key, value }) => [key, value])) as Values<R>;
 }
 
-export function settingOf<R extends Role>({ settings }: Resolution<R>, key: KeyOf<R>): ResolvedSetting {
-  const found = settings.find((each) => each.key === key);
-  if (found === undefined) throw new RangeError(`no setting ${key}`);
-  return found;
-}
-
 interface Given {
   readonly source: Source;
   readonly given: unknown;
@@ -83,11 +77,14 @@ function givenTo(role: Role, key: string, setting: Setting, { flags, env, file }
   for (const section of [role, undefined]) {
     const entry = entries.find((each) => each.section === section);
     if (file === undefined || entry === undefined) continue;
-    const name = section === undefined ? key : `${section}.${key}`;
-    const source = { kind: 'file', path: file.path, line: entry.line, key: name } as const;
-    given.push({ source, given: entry.value, parsed: { ok: true, value: entry.value } });
+    given.push({ source: sourceOf(file.path, entry), given: entry.value, parsed: { ok: true, value: entry.value } });
   }
   return given;
+}
+
+/** Where in a file an entry stands. */
+export function sourceOf(path: string, { key, section, line }: FileEntry): Source {
+  return { kind: 'file', path, line, key: section === undefined ? key : `${section}.${key}` };
 }
 
 function resolved(key: string, setting: Setting, claims: readonly Claim[], fallback: unknown): ResolvedSetting {

@@ -7,8 +7,15 @@ export const MASK = '***';
 /** A value that somebody gave, right or wrong, for a message: in quotes, cut, and without what is secret. */
 export function quoted(setting: Pick<Setting, 'secret'>, given: unknown): string {
   if (setting.secret) return MASK;
-  const text = withoutCredentials(JSON.stringify(given) ?? String(given));
+  const text = withoutCredentials(asJson(given));
   return text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text;
+}
+
+/** JSON has no word for what YAML calls `.inf` and `.nan`. */
+function asJson(given: unknown): string {
+  if (typeof given === 'number') return String(given);
+  const named = (_key: string, value: unknown) => (typeof value === 'number' && !Number.isFinite(value) ? String(value) : value);
+  return JSON.stringify(given, named) ?? String(given);
 }
 
 /** A value that a setting has, as one would give it by a flag; `undefined` as it is. */

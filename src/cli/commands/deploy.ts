@@ -42,8 +42,8 @@ export function deployCommand(program: Command, io: CliIo): void {
       'after',
       examples(
         'troupe deploy data',
-        'troupe deploy data --id data-1 --node node-2 --concurrency 4 --weight 2',
-        `troupe deploy ai --capability inference --config '{"data": "examples/data/tickets.csv"}'`,
+        'troupe deploy data --id data-3 --node node-2 --concurrency 4 --weight 2',
+        'troupe deploy ai --capability inference --mailbox 1000 --adaptive',
       ),
     )
     .action(async (kind: string, options: DeployOptions, command: Command) => {

@@ -50,13 +50,13 @@ export function runCommand(program: Command, io: CliIo): void {
     .addHelpText(
       'after',
       examples(
-        `troupe run data_processing --json '{"path": "examples/data/sales.csv"}'`,
-        `troupe run review --json '{"path": "examples/data/review-me.ts.txt"}' --output json`,
-        'echo hello | troupe run greeting -',
-        `troupe run testing --json '{"path": "examples/data/stack.test.mjs"}' --stream --timeout 5m --label ticket=42`,
+        `troupe run data_processing --json '{"csv": "region,sales\\nnorth,12\\nsouth,30"}'`,
+        `troupe run review --json '{"source": "const answer: string = 42;"}' --output json`,
+        `echo '{"text": "I was charged twice"}' | troupe run inference -`,
+        `troupe run analysis --json '{"csv": "month,visits\\n1,200\\n2,350"}' --stream --timeout 5m --label ticket=42`,
         'troupe run inference --json \'{"text": "hi"}\' --idempotent --hedge 200ms --priority high',
-        'troupe run inference --text hi --strategy consistent-hash --routing-key session-42 --fallback analysis',
-        `troupe run --agent data-1 --json '{"path": "examples/data/sales.csv"}'`,
+        'troupe run inference --json \'{"text": "hi"}\' --strategy consistent-hash --routing-key session-42 --fallback analysis',
+        `troupe run --agent data-1 --json '{"csv": "region,sales\\nnorth,12\\nsouth,30"}'`,
       ),
     )
     .action(async (first: string | undefined, second: string | undefined, options: RunCommandOptions, command: Command) => {

@@ -14,7 +14,7 @@ export function undeployCommand(program: Command, io: CliIo): void {
     .addOption(
       new Option('--grace <duration>', 'how long it may finish what it works on').argParser(graceMs).default(10_000, '10s'),
     )
-    .addHelpText('after', examples('troupe undeploy data-1', 'troupe undeploy data-1 --grace 1m'))
+    .addHelpText('after', examples('troupe undeploy data-1', 'troupe undeploy data-2 --grace 1m'))
     .action(async (agentId: string, { grace, output }: UndeployOptions, command: Command) => {
       const { nodeId, completed, failed } = await withClient(io, command, (client) => client.undeploy(agentId, grace));
       if (output === 'json') io.stdout(jsonLine({ id: agentId, nodeId, completed: Number(completed), failed: Number(failed) }));

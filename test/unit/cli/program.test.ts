@@ -63,9 +63,26 @@ describe('wrong usage ends with 2, one line that says what is wrong, and one tha
       "option '-o, --output <format>' argument 'xml' is invalid. Allowed choices are table, json.",
       'troupe nodes',
     ],
-    [['nodes', '--address', 'x'], 'address: "x" is not host:port, such as 127.0.0.1:8080', 'troupe nodes'],
-    [['nodes', '--address', 'x:70000'], 'address: "x:70000" is not host:port, such as 127.0.0.1:8080', 'troupe nodes'],
-    [['call', '--address', 'x'], 'address: "x" is not host:port, such as 127.0.0.1:8080', 'troupe call'],
+    [
+      ['nodes', '--address', 'x'],
+      'address: "x" is not host:port with a port from 1 to 65535, such as 127.0.0.1:8080',
+      'troupe nodes',
+    ],
+    [
+      ['nodes', '--address', 'x:70000'],
+      'address: "x:70000" is not host:port with a port from 1 to 65535, such as 127.0.0.1:8080',
+      'troupe nodes',
+    ],
+    [
+      ['nodes', '--address', 'x:0'],
+      'address: "x:0" is not host:port with a port from 1 to 65535, such as 127.0.0.1:8080',
+      'troupe nodes',
+    ],
+    [
+      ['call', '--address', 'x'],
+      'address: "x" is not host:port with a port from 1 to 65535, such as 127.0.0.1:8080',
+      'troupe call',
+    ],
     [['nodes', '--address'], "option '--address <host:port>' argument missing", 'troupe nodes'],
     [['deploy'], "missing required argument 'kind'", 'troupe deploy'],
     [

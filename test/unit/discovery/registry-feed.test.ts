@@ -79,6 +79,17 @@ describe('a fed view', () => {
     expect(logger.at('info')).toEqual(['registry watch is back']);
   });
 
+  it('does not say that it lost what it never had', async () => {
+    const registry = await registryOf();
+    await registry.goAway();
+    const { logger, view } = viewOf(registry);
+    await registry.passUntil(() => expect(logger.at('warn')).toEqual(['no registry is reached yet; trying on']));
+    await registry.start();
+    await registry.passUntil(() => expect(view.revision).toBeGreaterThan(0n));
+    expect(logger.at('warn')).toHaveLength(1);
+    expect(logger.at('info')).toEqual(['registry is reached']);
+  });
+
   it('leaves a registry that falls silent for another', async () => {
     const first = await registryOf();
     const second = new ServedRegistry({ store: first.rig.store });

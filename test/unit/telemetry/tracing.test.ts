@@ -84,11 +84,8 @@ describe('tracing', () => {
     tracing.begin('ours', under(undefined))?.end(new TroupeError('NOT_FOUND', 'NO_AGENT', 'nobody'));
     tracing.begin('theirs', under(undefined))?.end(new Error('secret'));
     expect(ended().map(({ status, attributes }) => [status, attributes])).toEqual([
-      [
-        { code: 2, message: 'nobody' },
-        { 'rpc.grpc.status': 'NOT_FOUND', 'error.type': 'NO_AGENT' },
-      ],
-      [{ code: 2, message: 'internal error' }, { 'rpc.grpc.status': 'INTERNAL' }],
+      [{ code: 2, message: 'nobody' }, { 'error.type': 'NO_AGENT' }],
+      [{ code: 2, message: 'internal error' }, { 'error.type': 'INTERNAL' }],
     ]);
   });
 });

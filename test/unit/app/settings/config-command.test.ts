@@ -123,6 +123,36 @@ describe('troupe config explain', () => {
     });
   });
 
+  it('looks at the files that settings name: all of them, and no module is run', async () => {
+    const policy = await fileOf('{"capabilities": {"a": {"fallback": "A"}, "b": {"rate": 1}}}', 'policy.json');
+    const throws = await fileOf('throw new Error("was run");', 'throws.mjs');
+    const path = await fileOf(`agents: [${throws}, ./none.mjs, no-such-package]\n`);
+    const { code, io } = await config(['explain', 'node', '--config', path], { TROUPE_POLICY: policy });
+    expect(code).toBe(2);
+    expect(io.err.split('\n').slice(0, -1)).toEqual([
+      `error: ${path}:1: agents ./none.mjs: there is no such file`,
+      `error: ${path}:1: agents no-such-package: there is no such file, and no such package is installed here`,
+      expect.stringMatching(
+        /^error: TROUPE_POLICY .*policy\.json: .*a\.fallback: .*; policy\.capabilities\.b\.rate: is not a field/,
+      ),
+    ]);
+    expect(row(io, 'zone')).toEqual(['zone', 'default', 'default', '-']);
+    const without = await config(['explain', 'node', '--no-files', '--config', path], { TROUPE_POLICY: policy });
+    expect({ code: without.code, err: without.io.err }).toEqual({ code: 0, err: '' });
+  });
+
+  it('looks at the files of etcd where etcd is the store', async () => {
+    const empty = await fileOf('\n', 'password');
+    const env = { TROUPE_ETCD_USER: 'ada', TROUPE_ETCD_PASSWORD_FILE: empty, TROUPE_ETCD_CA: join(folder, 'none.pem') };
+    expect((await config(['explain', 'registry'], env)).code).toBe(0);
+    const { code, io } = await config(['explain', 'registry', '--store', 'etcd'], env);
+    expect(code).toBe(2);
+    expect(io.err.split('\n').slice(0, -1)).toEqual([
+      `error: TROUPE_ETCD_PASSWORD_FILE ${empty}: it is empty`,
+      expect.stringMatching(/^error: TROUPE_ETCD_CA .*none\.pem: .*ENOENT/),
+    ]);
+  });
+
   it('says which file cannot be read, and who named it', async () => {
     const { code, io } = await config(['explain', 'node'], { TROUPE_CONFIG: join(folder, 'none.yaml') });
     expect(code).toBe(2);
@@ -149,6 +179,19 @@ describe('troupe config check', () => {
     expect({ code, out: io.out }).toEqual({ code: 2, out: '' });
     expect(io.err.split('\n')).toHaveLength(3);
     expect(io.err).toMatch(/troupe\.yaml:1: zone is "A": .*\n.*troupe\.yaml:3: node\.store: a node has no such setting/);
+  });
+
+  it('says what is wrong with the files that it names, unless told to leave them out', async () => {
+    const path = await fileOf('node:\n  policy: none.json\nregistry:\n  etcdCa: none.pem\n');
+    const { code, io } = await config(['check', path]);
+    expect({ code, out: io.out }).toEqual({ code: 2, out: '' });
+    expect(io.err).toMatch(/:2: node\.policy none\.json: .*ENOENT.*\n.*:4: registry\.etcdCa none\.pem: .*ENOENT/);
+    const without = await config(['check', '--no-files', path]);
+    expect({ code: without.code, out: without.io.out, err: without.io.err }).toEqual({
+      code: 0,
+      out: `${path}: all settings are right; the files that it names were not looked at\n`,
+      err: '',
+    });
   });
 
   it('says that there is no such file', async () => {

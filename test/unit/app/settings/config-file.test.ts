@@ -91,6 +91,17 @@ describe('what is wrong is told with file, line, key, value and what is allowed:
       't.yaml:1: host is ["a"]: it must be a host name or an IP address, without a port',
     ],
     [
+      'a list where there is text',
+      'etcdUser: [a]',
+      't.yaml:1: etcdUser is ["a"]: it must be text, not empty and without control characters',
+    ],
+    ['no end', 'traceRatio: .inf', 't.yaml:1: traceRatio is Infinity: it must be a number from 0 to 1, such as 0.01'],
+    [
+      'no end in a list',
+      'registry: [.inf]',
+      't.yaml:1: registry is ["Infinity"]: it must be one or more of host:port, separated by commas, such as 127.0.0.1:8000, or a list of them',
+    ],
+    [
       'a name that YAML reads as a number',
       'id: 12',
       't.yaml:1: id is 12: it must be 1 to 63 of a-z, 0-9, ".", "_", "-", and start with a letter or digit, as a string: put it in quotes',

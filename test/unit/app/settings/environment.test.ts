@@ -1,7 +1,7 @@
 import { describe, expect, it, test } from '@jest/globals';
 import { SETTING_OF } from '../../../../src/app/settings/catalogue.js';
 import { environmentWarnings } from '../../../../src/app/settings/environment.js';
-import { resolveSettings, settingOf } from '../../../../src/app/settings/resolve.js';
+import { resolveSettings } from '../../../../src/app/settings/resolve.js';
 
 describe('a variable', () => {
   test.each([
@@ -65,7 +65,7 @@ describe('what Kubernetes tells of Services', () => {
   ] as const)('is ignored with a warning where it has the name of a setting: %s', (service, name, key, value) => {
     const resolution = resolveSettings('node', { flags: {}, env: links(service, 8080) });
     expect(resolution.problems).toEqual([]);
-    expect(settingOf(resolution, key)).toMatchObject({ value, source: { kind: 'default' } });
+    expect(resolution.settings.find((each) => each.key === key)).toMatchObject({ value, source: { kind: 'default' } });
     expect(resolution.warnings).toEqual([
       `${name} is "tcp://10.0.0.1:8080", as Kubernetes tells of a Service named ${service}; it is ignored (\`enableServiceLinks: false\` in the pod keeps it away)`,
     ]);

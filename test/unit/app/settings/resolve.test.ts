@@ -2,7 +2,7 @@ import { describe, expect, it, test } from '@jest/globals';
 import fc from 'fast-check';
 import { defaultOf, SETTING_OF, settingsOf } from '../../../../src/app/settings/catalogue.js';
 import { parseConfigFile } from '../../../../src/app/settings/config-file.js';
-import { type FlagValue, resolveSettings, settingOf, valuesOf } from '../../../../src/app/settings/resolve.js';
+import { type FlagValue, resolveSettings, valuesOf } from '../../../../src/app/settings/resolve.js';
 import { ROLES, type Role } from '../../../../src/app/settings/setting.js';
 
 const resolve = (
@@ -121,7 +121,7 @@ describe('the settings of a role', () => {
   it('are its values when nothing is wrong', () => {
     const node = resolveSettings('node', { flags: { metrics: true }, env: { TROUPE_AGENTS: './a.mjs,pkg' } });
     expect(valuesOf(node)).toMatchObject({ metrics: false, agents: ['./a.mjs', 'pkg'], port: 8765, opsPort: 9464 });
-    expect(settingOf(node, 'agents').source).toEqual({ kind: 'env', name: 'TROUPE_AGENTS' });
+    expect(node.settings.find(({ key }) => key === 'agents')?.source).toEqual({ kind: 'env', name: 'TROUPE_AGENTS' });
   });
 
   it('have no values while something is wrong', () => {
@@ -156,6 +156,33 @@ describe('the settings of a role', () => {
   it('never show credentials of a URL', () => {
     const { problems } = resolve('node', { TROUPE_OTLP_ENDPOINT: 'http://ada:hunter2@a:1' });
     expect(problems).toEqual([expect.stringMatching(/^TROUPE_OTLP_ENDPOINT is "http:\/\/\*\*\*@a:1": /)]);
+  });
+});
+
+describe('ports of one role', () => {
+  const flags = (given: Readonly<Record<string, string>>) => ({
+    flags: Object.fromEntries(Object.entries(given).map(([key, value]) => [key, [value]])),
+  });
+  test.each<[Role, Readonly<Record<string, string>>, string]>([
+    [
+      'gateway',
+      { port: '18999', opsPort: '18999' },
+      '--port and --ops-port would both listen on 18999; give one of them another port',
+    ],
+    ['node', { port: '9464' }, '--port and --ops-port would both listen on 9464; give one of them another port'],
+    ['dev', { port: '8000' }, '--port and --registry-port would both listen on 8000; give one of them another port'],
+    ['dev', { port: '8767' }, '--port and --node-port would both listen on 8767; give one of them another port'],
+  ])('must not be the same: of %s by %j', (role, given, problem) => {
+    expect(resolve(role, {}, flags(given)).problems).toEqual([problem]);
+  });
+
+  test.each<[Role, Readonly<Record<string, string>>]>([
+    ['gateway', { port: '0', opsPort: '0' }],
+    ['gateway', { port: '9464', opsPort: 'off' }],
+    ['dev', { port: '0', nodePort: '0', registryPort: '0' }],
+    ['dev', { port: '8767', nodes: '2' }],
+  ])('may be free ones, or none: of %s by %j', (role, given) => {
+    expect(resolve(role, {}, flags(given)).problems).toEqual([]);
   });
 });
 
