@@ -303,6 +303,28 @@ describe('Registrations', () => {
     expect(writeAll()).toEqual([]);
   });
 
+  it('tries what was put anew while what it overtook is refused', () => {
+    const { put, remove, heard, next, registrations, writeAll } = rig();
+    put('a');
+    const write = next();
+    remove('a');
+    put('a');
+    expect(heard).toEqual({ 'put a': 'WITHDRAWN', 'remove a': 'done' });
+    expect(registrations.refused(write, refusal('INVALID_ARGUMENT', 'INVALID_FIELD'))).toBe(true);
+    expect(writeAll()).toEqual(['register a']);
+    expect(heard['put a']).toBe('done');
+  });
+
+  it('gives up nothing that was removed while another has taken it', () => {
+    const { put, remove, next, registrations, taken, writeAll } = rig();
+    put('a');
+    const write = next();
+    remove('a');
+    registrations.refused(write, refusal('ALREADY_EXISTS', 'ALREADY_REGISTERED', 'a'));
+    expect(taken).toEqual([]);
+    expect(writeAll()).toEqual([]);
+  });
+
   describe('without an answer', () => {
     it('takes back what was put, and once more when it can no longer come', () => {
       const { put, heard, next, writeAll, registrations } = rig();
