@@ -122,7 +122,11 @@ describe('Registrations', () => {
     put(...ids(0, PUT_AT_ONCE - 10));
     put(...ids(200, 20));
     for (const id of ids(300, 130)) put(id);
-    expect(writeAll().map((said) => said.split(' ').length - 1)).toEqual([90, 100, 50]);
+    const sizes = () => writeAll().map((said) => said.split(' ').length - 1);
+    expect(sizes()).toEqual([90, 100, 50]);
+    put(...ids(500, 60));
+    put(...ids(600, 40));
+    expect(sizes()).toEqual([100]);
   });
 
   it('tells who asked when the registry has it', () => {
