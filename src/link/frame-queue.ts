@@ -130,12 +130,14 @@ export class FrameQueue implements Target {
 
   /** Forgets everything. */
   clear(): void {
+    if (this.buffer !== NO_BUFFER) this.pool.give(this.buffer);
+    this.buffer = NO_BUFFER;
     this.length = 0;
     this.count = 0;
     // As if it had been handed out.
     this.handedOut = this.number;
     this.number += 1;
-    this.sealed.clear();
+    for (const { bytes } of this.sealed.clear()) this.pool.give(bytes);
     this.sealedBytes = 0;
     this.large.clear();
     this.largeBytes = 0;
