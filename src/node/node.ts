@@ -5,6 +5,7 @@ import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
 import type { InstanceId } from '../core/ids.js';
 import { AGENT_SERVICE, type Instance } from '../core/instance.js';
 import type { Membership } from '../discovery/membership.js';
+import { notJoined } from '../discovery/registration.js';
 import type { Activation, ActivationStatus, StopReport } from '../runtime/activation.js';
 import type { AgentHost } from '../runtime/host.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -152,11 +153,7 @@ export class AgentNode {
   /** Activates an agent and puts it under the node's lease. All or nothing. */
   private async register(start: () => Promise<Activation>): Promise<Activation> {
     const { host, membership } = this.deps;
-    if (membership.isFenced) {
-      throw new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this node holds no lease now: the registry is not reached; try again', {
-        retryAfterMs: 1_000,
-      });
-    }
+    if (membership.isFenced) throw notJoined();
     const activation = await start();
     const { manifest } = activation;
     // A drain that began meanwhile stops it.
