@@ -48,7 +48,7 @@ async function followAlways(deps: FeedDeps, removals: HeldRemovals, signal: Abor
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
-      if (failures === (deps.view.revision > 0n ? 1 : 5))
+      if (failures === (deps.view.hasSeenCluster ? 1 : 5))
         deps.logger.warn('registry watch lost; serving what is known', { registry: address, reason: messageOf(error) });
       if (isTroupeError(error, 'REGISTRY_SILENT')) deps.registry.abandon(client);
       else deps.registry.turnFrom(client);
