@@ -31,6 +31,9 @@ export interface Reply {
   text(): string;
 }
 
+/** Headers that a message may have, those of its trace among them. */
+export const MAX_HEADERS = 16;
+
 /** What every message can be told. */
 export interface MessageOptions extends TraceOptions {
   /** How long it may take, 1 ms to 1 h; 30 s when not given, and never longer than what the request or task that is worked on has left. */

@@ -1,3 +1,5 @@
+import { aborted } from '../core/abort.js';
+
 /** What is asked to end a second time ends at once, with the exit code of an interrupted command. */
 const INTERRUPTED = 130;
 
@@ -19,8 +21,7 @@ export function interruption(): AbortSignal {
 /** Resolves when this process is asked to end, or when the one that started it is gone. */
 export function stopAsked(interrupted: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (interrupted.aborted) resolve();
-    interrupted.addEventListener('abort', () => resolve(), { once: true });
+    void aborted(interrupted).then(resolve);
     // A child of `troupe dev` has a channel to it, which breaks when that process is gone, however it went.
     if (process.channel === undefined) return;
     process.once('disconnect', resolve);

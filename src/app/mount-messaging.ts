@@ -37,15 +37,14 @@ export function mountMessaging(
   forwards: boolean,
 ): MessagingService {
   const { server, view, channels, clock, random } = host;
-  const hasView = () => view.revision > 0n;
   const firstView = async () => {
-    if (!(await view.until(hasView, FIRST_VIEW_MS))) throw notJoined();
+    if (!(await view.until(() => view.hasSeenCluster, FIRST_VIEW_MS))) throw notJoined();
   };
   const service = new MessagingService({
     ...parts,
     clock,
     random,
-    firstView: () => (hasView() ? undefined : firstView()),
+    firstView: () => (view.hasSeenCluster ? undefined : firstView()),
     ...(forwards ? { deadLettersOf: deadLettersForward({ view, channels, clock, self: membership.self }) } : {}),
   });
   server.mount(RoutedMessagingDefinition, service.handlers);

@@ -1,4 +1,11 @@
-import type { MessageOptions, Messenger, Reply, RequestOptions, SendOptions } from '../agent/messages.js';
+import {
+  MAX_HEADERS,
+  type MessageOptions,
+  type Messenger,
+  type Reply,
+  type RequestOptions,
+  type SendOptions,
+} from '../agent/messages.js';
 import { abortError, TroupeError } from '../core/errors.js';
 import { newId } from '../core/ids.js';
 import { PARTS_WINDOW, Parts } from '../core/parts.js';
@@ -87,7 +94,7 @@ export class ProgramMessenger implements Messenger {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, headers = {} } = options;
     const all = new Map(Object.entries(headers));
     const trace = traceWithin(options, this.surroundings.trace);
-    if (trace !== undefined) addTraceHeaders(all, trace);
+    if (trace !== undefined) addTraceHeaders(all, trace, MAX_HEADERS);
     const deadline = new Date(Math.min(session.clock.now() + timeoutMs, this.surroundings.deadlineMs));
     return { ...fields, payload: encodePayload(toPayload(payload)), headers: all, deadline };
   }

@@ -1,4 +1,4 @@
-import { delay } from '../core/abort.js';
+import { childController, delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
 import { EventQueue } from '../core/event-queue.js';
@@ -182,10 +182,8 @@ export class LeaseKeeper {
       RENEWALS_PER_TTL * 4,
       () => new TroupeError('UNAVAILABLE', 'REGISTRY_SLOW', 'the registry does not read'),
     );
-    const controller = new AbortController();
+    const { controller, release } = childController(signal);
     this.renewing = controller;
-    const stop = () => controller.abort(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
     const sent = { sequence: 0n, atMs: 0 };
     let cancelTimer: () => void = () => undefined;
     const renew = () => {
@@ -214,7 +212,7 @@ export class LeaseKeeper {
       cancelTimer();
       requests.close();
       this.renewing = undefined;
-      signal.removeEventListener('abort', stop);
+      release();
     }
   }
 

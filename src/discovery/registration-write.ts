@@ -28,6 +28,7 @@ export function nextBatch(due: Iterable<Registration>): ReadonlySet<Registration
   let first: Registration | undefined;
   for (const each of due) {
     first ??= each;
+    if (chosen.has(each)) continue;
     if (each.kind !== first.kind || (each.alone && each !== first)) continue;
     const together = each.put?.registrations ?? [each];
     if (chosen.size > 0 && chosen.size + together.length > PUT_AT_ONCE) break;

@@ -148,21 +148,23 @@ export class Registrations {
       registration.known = before;
       this.look(registration);
     }
-    const taken = sent.find(({ registration: { key } }) => saysTaken(error, key))?.registration;
+    const taken = sent.find(({ registration: { key } }) => saysTaken(error, key));
     const calls = new Set(sent.map(({ registration }) => registration.put ?? registration));
     if (taken === undefined && calls.size > 1) {
       for (const { registration } of sent) registration.alone = true;
       return true;
     }
-    const blamed = taken ?? sent[0]?.registration;
-    if (blamed === undefined) return true;
-    if (blamed.put !== undefined) this.giveUp(blamed.put, error);
+    const blamed = taken ?? sent[0];
+    // What has been asked for since was not tried yet.
+    if (blamed === undefined || blamed.registration.wanted !== blamed.instance) return true;
+    const { registration } = blamed;
+    if (registration.put !== undefined) this.giveUp(registration.put, error);
     else if (saysNotThere(error, write.kind)) {
-      blamed.known = 'nothing';
-      this.look(blamed);
-    } else if (taken !== undefined && taken !== this.own) {
-      this.change(taken, undefined);
-      this.onTaken(taken.key);
+      registration.known = 'nothing';
+      this.look(registration);
+    } else if (taken !== undefined && registration !== this.own) {
+      this.change(registration, undefined);
+      this.onTaken(registration.key);
     } else {
       this.failed(write, error);
       return false;

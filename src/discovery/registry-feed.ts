@@ -52,7 +52,7 @@ async function followAlways(deps: FeedDeps, removals: HeldRemovals, signal: Abor
       if (signal.aborted) return;
       failures += 1;
       const facts = { registry: address, reason: messageOf(error) };
-      if (deps.view.revision === 0n) {
+      if (!deps.view.hasSeenCluster) {
         if (failures === UNREACHED_TRIES) deps.logger.warn('no registry is reached yet; trying on', facts);
       } else if (failures === 1) deps.logger.warn('registry watch lost; serving what is known', facts);
       if (isTroupeError(error, 'REGISTRY_SILENT')) deps.registry.abandon(client);

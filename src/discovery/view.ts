@@ -63,6 +63,11 @@ export class ClusterView {
     return this.current.revision;
   }
 
+  /** Whether this process knows who is in the cluster, as it was at some time. */
+  get hasSeenCluster(): boolean {
+    return this.revision > 0n;
+  }
+
   /** Replaces everything. What stays keeps its load. */
   reset(instances: readonly Instance[], revision: bigint): void {
     const coming = new Set(instances.map(instanceKeyText));

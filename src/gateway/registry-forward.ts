@@ -66,8 +66,8 @@ export function registryForward(session: RegistrySession, view: ClusterView, clo
     try {
       return await listed(request, call);
     } catch (error) {
+      if (!view.hasSeenCluster || call.cancelled || !isAway(error)) throw error;
       const { revision, ageMs } = view.status();
-      if (revision === 0n || call.cancelled || !isAway(error)) throw error;
       const { items, nextPageToken } = listInstances(view.catalog, request);
       return {
         instances: items.map(({ instance }) => instanceToMessage(instance)),

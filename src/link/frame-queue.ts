@@ -1,4 +1,5 @@
 import { Fifo } from '../core/fifo.js';
+import { isLargerThan } from './content-size.js';
 import { EnvelopeWriter, type OutgoingEnvelope, type Target } from './envelope-writer.js';
 import { type FramePool, LARGE_BUFFER_BYTES } from './frame-pool.js';
 import { varintSize, writeVarint } from './varint.js';
@@ -79,7 +80,7 @@ export class FrameQueue implements Target {
 
   /** Queues an envelope, and gives the number of the frame that it is in. */
   envelope(envelope: OutgoingEnvelope): number {
-    if (sizeOf(envelope.content) > PART_BYTES || (this.pairs.size > 0 && this.pairs.has(pairOf(envelope)))) {
+    if (isLargerThan(PART_BYTES, envelope.content) || (this.pairs.size > 0 && this.pairs.has(pairOf(envelope)))) {
       const { aside } = this;
       aside.length = 0;
       this.writer.write(aside, ENVELOPE, envelope);
@@ -130,12 +131,14 @@ export class FrameQueue implements Target {
 
   /** Forgets everything. */
   clear(): void {
+    if (this.buffer !== NO_BUFFER) this.pool.give(this.buffer);
+    this.buffer = NO_BUFFER;
     this.length = 0;
     this.count = 0;
     // As if it had been handed out.
     this.handedOut = this.number;
     this.number += 1;
-    this.sealed.clear();
+    for (const { bytes } of this.sealed.clear()) this.pool.give(bytes);
     this.sealedBytes = 0;
     this.large.clear();
     this.largeBytes = 0;
@@ -246,40 +249,6 @@ class Aside implements Target {
     this.buffer = Buffer.alloc(0);
     return bytes;
   }
-}
-
-/** Bytes of a content, roughly: enough to tell whether it is large. */
-function sizeOf(content: OutgoingEnvelope['content']): number {
-  if (content === undefined) return 0;
-  if (!('kind' in content)) return content.length;
-  switch (content.kind) {
-    case 'text':
-      return content.text.length;
-    case 'data':
-      return content.data.length;
-    case 'json':
-      return couldBeLarge(content.json) ? PART_BYTES + 1 : 0;
-    case 'empty':
-      return 0;
-  }
-}
-
-/** JSON is measured by encoding it, which happens once, when it is written: what has few values and short texts is small. */
-function couldBeLarge(value: unknown): boolean {
-  const left = { bytes: PART_BYTES };
-  return spend(value, left);
-}
-
-function spend(value: unknown, left: { bytes: number }): boolean {
-  left.bytes -= typeof value === 'string' ? value.length + 4 : 12;
-  if (left.bytes < 0) return true;
-  if (typeof value !== 'object' || value === null) return false;
-  if (Array.isArray(value)) return value.some((item) => spend(item, left));
-  for (const [key, item] of Object.entries(value)) {
-    left.bytes -= key.length;
-    if (spend(item, left)) return true;
-  }
-  return false;
 }
 
 function pairOf({ from, to }: OutgoingEnvelope): string {

@@ -162,7 +162,6 @@ export class Peer implements SessionHandlers {
       throw new TroupeError('ABORTED', 'LINK_CROSSED', 'both ends opened a link; the other one survives');
     this.life = life;
     this.accepted = attempt;
-    this.isDraining = false;
     session.handlers = this;
     const replaced = new TroupeError('UNAVAILABLE', 'LINK_REPLACED', 'the other end opened a new link');
     const wasUp = this.leave(replaced);
@@ -219,7 +218,6 @@ export class Peer implements SessionHandlers {
     // Links that an earlier life of it opened say nothing of this one's.
     if (life !== this.life) this.accepted = 0n;
     this.life = life;
-    this.isDraining = false;
     this.enter(session, credit, true);
   }
 
@@ -251,10 +249,7 @@ export class Peer implements SessionHandlers {
       }
       this.failed(error);
     } else if (state.kind === 'up' && state.session === session) {
-      this.state = IDLE;
-      // That it drains was said of this link: whoever answers under its name next may not.
-      this.isDraining = false;
-      this.queue.restart();
+      this.left();
       deps.logger.debug('link broke', { peer: this.nodeId, reason: error.message });
       deps.handlers.broken(this, error);
       if (!this.queue.isEmpty && this.state.kind === 'idle') this.dial();
@@ -279,9 +274,17 @@ export class Peer implements SessionHandlers {
     }
     if (state.kind === 'up') {
       state.session.abort(error);
-      this.queue.restart();
+      this.left();
     }
     return state.kind === 'up';
+  }
+
+  /** The link is over. */
+  private left(): void {
+    this.state = IDLE;
+    // That it drains was said of this link: whoever answers under its name next may not.
+    this.isDraining = false;
+    this.queue.restart();
   }
 
   private kick(): void {

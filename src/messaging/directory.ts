@@ -43,7 +43,7 @@ export class Directory {
 
   /** Whether this process knows who is in the cluster, as it was at some time. */
   get knowsCluster(): boolean {
-    return this.view.revision > 0n;
+    return this.view.hasSeenCluster;
   }
 
   /** The process of an agent; undefined where nobody has it. */

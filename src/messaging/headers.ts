@@ -1,8 +1,8 @@
+import { MAX_HEADERS } from '../agent/messages.js';
 import { type FieldViolation, invalidFields } from '../core/errors.js';
 import { addTraceHeaders, MAX_BAGGAGE_BYTES, type TraceHeaders } from '../telemetry/trace-headers.js';
 
 export const NO_HEADERS: ReadonlyMap<string, string> = new Map();
-export const MAX_HEADERS = 16;
 const MAX_KEY_BYTES = 255;
 const MAX_VALUE_BYTES = 1024;
 

@@ -1,3 +1,4 @@
+import { MAX_HEADERS } from '../agent/messages.js';
 import { effectiveDeadline } from '../core/deadline.js';
 import { deadlineExceeded, type FieldViolation, invalidFields } from '../core/errors.js';
 import { idViolation } from '../core/ids.js';
@@ -10,7 +11,7 @@ import type {
 } from '../gen/troupe/internal/v1/routed_messaging.js';
 import { FrameContent } from '../link/frame-content.js';
 import { addTraceHeaders, type TraceHeaders } from '../telemetry/trace-headers.js';
-import { headerViolations, MAX_HEADERS } from './headers.js';
+import { headerViolations } from './headers.js';
 import type { OutgoingMessage } from './outgoing.js';
 
 /** Requests of unary calls, checked, as messages. */

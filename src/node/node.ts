@@ -5,6 +5,7 @@ import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
 import type { InstanceId } from '../core/ids.js';
 import { AGENT_SERVICE, type Instance, NODE_SERVICE, stays } from '../core/instance.js';
 import type { Membership } from '../discovery/membership.js';
+import { notJoined } from '../discovery/registration.js';
 import type { ClusterView } from '../discovery/view.js';
 import type { Activation, ActivationStatus, StopReport } from '../runtime/activation.js';
 import type { AgentHost } from '../runtime/host.js';
@@ -156,11 +157,7 @@ export class AgentNode {
   /** Activates an agent and puts it under the node's lease. All or nothing. `advice`: what else helps where another node has its id. */
   private async register(start: () => Promise<Activation>, advice: string): Promise<Activation> {
     const { host, membership } = this.deps;
-    if (membership.isFenced) {
-      throw new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this node holds no lease now: the registry is not reached; try again', {
-        retryAfterMs: 1_000,
-      });
-    }
+    if (membership.isFenced) throw notJoined();
     const activation = await start();
     const { manifest } = activation;
     // A drain that began meanwhile stops it.

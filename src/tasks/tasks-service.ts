@@ -23,15 +23,14 @@ const FIRST_VIEW_MS = 3_000;
 export function tasksService(deps: TasksDeps): Handlers<typeof RoutedTasksDefinition> {
   const { view } = deps;
   const streams = new StreamedTasks(deps);
-  const hasView = () => view.revision > 0n;
   // Whoever lost a router comes back as soon as it listens: "no such agent" or "that node has left" would be what it does not know yet.
-  const firstView = () => view.until(hasView, FIRST_VIEW_MS);
+  const firstView = () => view.until(() => view.hasSeenCluster, FIRST_VIEW_MS);
   return {
     run: async ({ task }, call) => {
-      if (!hasView()) await firstView();
+      if (!view.hasSeenCluster) await firstView();
       return runTask(deps, task, call);
     },
-    runStream: (request, call) => (hasView() ? streams.run(request, call) : runLater(request, call)),
+    runStream: (request, call) => (view.hasSeenCluster ? streams.run(request, call) : runLater(request, call)),
   };
 
   async function* runLater(...args: Parameters<StreamedTasks['run']>) {

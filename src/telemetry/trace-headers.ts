@@ -66,7 +66,7 @@ export function traceRecord(trace: TraceHeaders | undefined): Readonly<Record<st
 }
 
 /** Adds them to the headers of a message, up to `most` of these; what the message has of its own stays, and a `traceparent` with its `tracestate`. */
-export function addTraceHeaders(headers: Map<string, string>, trace: TraceHeaders, most = Number.POSITIVE_INFINITY): void {
+export function addTraceHeaders(headers: Map<string, string>, trace: TraceHeaders, most: number): void {
   const hasTrace = headers.has('traceparent');
   for (const [name, value] of traceEntries(trace))
     if (headers.size < most && !headers.has(name) && (name === 'baggage' || !hasTrace)) headers.set(name, value);

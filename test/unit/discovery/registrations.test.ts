@@ -122,7 +122,11 @@ describe('Registrations', () => {
     put(...ids(0, PUT_AT_ONCE - 10));
     put(...ids(200, 20));
     for (const id of ids(300, 130)) put(id);
-    expect(writeAll().map((said) => said.split(' ').length - 1)).toEqual([90, 100, 50]);
+    const sizes = () => writeAll().map((said) => said.split(' ').length - 1);
+    expect(sizes()).toEqual([90, 100, 50]);
+    put(...ids(500, 60));
+    put(...ids(600, 40));
+    expect(sizes()).toEqual([100]);
   });
 
   it('tells who asked when the registry has it', () => {
@@ -300,6 +304,28 @@ describe('Registrations', () => {
     remove('a');
     registrations.refused(write, refusal('ALREADY_EXISTS', 'ALREADY_REGISTERED', 'a'));
     expect(heard).toEqual({ 'put a': 'WITHDRAWN', 'remove a': 'done' });
+    expect(writeAll()).toEqual([]);
+  });
+
+  it('tries what was put anew while what it overtook is refused', () => {
+    const { put, remove, heard, next, registrations, writeAll } = rig();
+    put('a');
+    const write = next();
+    remove('a');
+    put('a');
+    expect(heard).toEqual({ 'put a': 'WITHDRAWN', 'remove a': 'done' });
+    expect(registrations.refused(write, refusal('INVALID_ARGUMENT', 'INVALID_FIELD'))).toBe(true);
+    expect(writeAll()).toEqual(['register a']);
+    expect(heard['put a']).toBe('done');
+  });
+
+  it('gives up nothing that was removed while another has taken it', () => {
+    const { put, remove, next, registrations, taken, writeAll } = rig();
+    put('a');
+    const write = next();
+    remove('a');
+    registrations.refused(write, refusal('ALREADY_EXISTS', 'ALREADY_REGISTERED', 'a'));
+    expect(taken).toEqual([]);
     expect(writeAll()).toEqual([]);
   });
 

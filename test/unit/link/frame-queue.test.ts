@@ -211,4 +211,16 @@ describe('frames that come', () => {
     one.envelope(out('a', 'b', 'fourth'));
     expect(one.next()?.bytes.buffer).not.toBe(second?.buffer);
   });
+
+  it('gives the buffers of what is forgotten to others', () => {
+    const pool = new FramePool();
+    const buffers = [pool.take(1), pool.take(1)];
+    for (const buffer of buffers) pool.give(buffer);
+    const memory = new Set(buffers.map(({ buffer }) => buffer));
+    const queue = new FrameQueue(pool);
+    // One frame that is complete, and one that is open.
+    for (let n = 0; n < 30; n++) queue.envelope(out('a', 'b', 'x'.repeat(1_000)));
+    queue.clear();
+    expect([pool.take(1), pool.take(1)].map(({ buffer }) => memory.has(buffer))).toEqual([true, true]);
+  });
 });

@@ -4,7 +4,7 @@ import type { TroupeError } from '../../../src/core/errors.js';
 import { NODE_SERVICE } from '../../../src/core/instance.js';
 import { cleanUp } from '../../support/clean-up.js';
 import { eventually } from '../../support/eventually.js';
-import { MessageCluster } from '../../support/message-nodes.js';
+import { MessageCluster, type MessageNode } from '../../support/message-nodes.js';
 import { seededRandom, testSeed } from '../../support/seeded-random.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { instanceOf } from '../discovery/instances.js';
@@ -35,6 +35,16 @@ async function twoKeepers() {
     toTwo: () => one.sender().send('keeper-2', 'x'),
     toOne: () => two.sender().send('keeper-1', 'x'),
   };
+}
+
+/** The second process is reached by another way from now on, and the first one sees that. */
+async function move(old: TcpProxy, one: MessageNode): Promise<TcpProxy> {
+  const elsewhere = await TcpProxy.start(Reflect.get(old, 'port') as number);
+  cleanUp(() => elsewhere.stop());
+  const { port, hostname: host } = new URL(elsewhere.endpoint);
+  const moved = instanceOf(NODE_SERVICE, 'node-2', { endpoint: { host, port: Number(port) } });
+  one.view.apply([{ kind: 'put', instance: moved }], 1_000n);
+  return elsewhere;
 }
 
 describe(`links (seed ${testSeed})`, () => {
@@ -97,6 +107,17 @@ describe(`links (seed ${testSeed})`, () => {
     await eventually(async () => expect(await codeOf(toTwo())).toBe('done'));
   });
 
+  it('to who drained where it was, and is elsewhere now, work at once', async () => {
+    const { cluster, one, two, toTwo } = await twoKeepers();
+    expect(await codeOf(toTwo())).toBe('done');
+    void two.links.drain();
+    await eventually(async () => expect(await codeOf(toTwo())).toBe('UNAVAILABLE/NODE_DRAINING'));
+    (two.links.to('node-1') as unknown as { isEnding: boolean }).isEnding = false;
+    (two.links as unknown as { ending: boolean }).ending = false;
+    await move(cluster.proxies[1] as TcpProxy, one);
+    expect(await codeOf(toTwo())).toBe('done');
+  });
+
   it.each(['is there', 'is being opened'])(
     'to who is elsewhere now, and was not seen to leave, are opened there: the old one %s',
     async (how) => {
@@ -105,11 +126,7 @@ describe(`links (seed ${testSeed})`, () => {
       if (how === 'is there') expect(await codeOf(toTwo())).toBe('done');
       old.freeze();
       const caught = codeOf(toTwo());
-      const elsewhere = await TcpProxy.start(Reflect.get(old, 'port') as number);
-      cleanUp(() => elsewhere.stop());
-      const { port, hostname: host } = new URL(elsewhere.endpoint);
-      const moved = instanceOf(NODE_SERVICE, 'node-2', { endpoint: { host, port: Number(port) } });
-      one.view.apply([{ kind: 'put', instance: moved }], 1_000n);
+      const elsewhere = await move(old, one);
       expect(await codeOf(toTwo())).toBe('done');
       // What had been sent may have arrived; what had not goes to where it is.
       expect(await caught).toBe(how === 'is there' ? 'ABORTED/OUTCOME_UNKNOWN' : 'done');

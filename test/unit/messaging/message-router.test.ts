@@ -25,10 +25,13 @@ function patient() {
     new Promise((resolve, reject) => {
       begun.push(message.text());
       ends.push(() => resolve(message.text()));
-      ctx.signal.addEventListener('abort', () => {
+      const onAbort = () => {
         aborted.push((ctx.signal.reason as TroupeError).code);
         reject(ctx.signal.reason);
-      });
+      };
+      // On a busy machine its deadline may have passed when it begins.
+      if (ctx.signal.aborted) onAbort();
+      else ctx.signal.addEventListener('abort', onAbort);
     });
   return { begun, aborted, ends, kind: { receive } };
 }

@@ -91,7 +91,7 @@ describe('what goes with a message', () => {
   });
 
   it('leaves what the message has of its own', () => {
-    const added = (headers: Readonly<Record<string, string>>, most?: number) => {
+    const added = (headers: Readonly<Record<string, string>>, most = 16) => {
       const all = new Map(Object.entries(headers));
       addTraceHeaders(all, around, most);
       return Object.fromEntries(all);
