@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { TroupeError } from '../core/errors.js';
 import type { Membership } from '../discovery/membership.js';
+import { notJoined } from '../discovery/not-joined.js';
 import { Links } from '../link/links.js';
 import { DeadLetters } from '../messaging/dead-letters.js';
 import { Directory } from '../messaging/directory.js';
@@ -10,7 +11,6 @@ import { InterestView } from '../messaging/interest-view.js';
 import { MessageRouter } from '../messaging/message-router.js';
 import type { MessagingService } from '../messaging/messaging-service.js';
 import { AgentPostOffice } from '../messaging/post-office.js';
-import { notJoined } from '../messaging/routing-facts.js';
 import { Subscriptions } from '../messaging/subscriptions.js';
 import { type ReceivedTasks, refuseTask } from '../node/received-tasks.js';
 import type { NodeTaskExecutor } from '../tasks/remote-executor.js';

@@ -1,12 +1,12 @@
 import type { Clock } from '../core/clock.js';
 import type { Random } from '../core/random.js';
+import { firstView } from '../discovery/first-view.js';
 import type { Membership } from '../discovery/membership.js';
 import type { ClusterView } from '../discovery/view.js';
 import { deadLettersForward } from '../gateway/dead-letters-forward.js';
 import type { DeadLetters } from '../messaging/dead-letters.js';
 import type { Messages } from '../messaging/messages.js';
 import { MessagingService, type MessagingServiceDeps, RoutedMessagingDefinition } from '../messaging/messaging-service.js';
-import { notJoined } from '../messaging/routing-facts.js';
 import type { ChannelPool } from '../rpc/channels.js';
 import type { RpcServer } from '../rpc/server.js';
 
@@ -26,9 +26,6 @@ export interface MessagingParts {
   readonly deadLetters: DeadLetters;
 }
 
-/** A process serves a moment before it has seen the cluster: calls that come then wait for that so long. */
-const FIRST_VIEW_MS = 3_000;
-
 /** Mounts Messaging, but for Connect. `forwards`: asks others for their dead letters, as a gateway does. Close it when the process drains. */
 export function mountMessaging(
   host: MessagingHost,
@@ -37,14 +34,11 @@ export function mountMessaging(
   forwards: boolean,
 ): MessagingService {
   const { server, view, channels, clock, random } = host;
-  const firstView = async () => {
-    if (!(await view.until(() => view.hasSeenCluster, FIRST_VIEW_MS))) throw notJoined();
-  };
   const service = new MessagingService({
     ...parts,
     clock,
     random,
-    firstView: () => (view.hasSeenCluster ? undefined : firstView()),
+    firstView: () => firstView(view),
     ...(forwards ? { deadLettersOf: deadLettersForward({ view, channels, clock, self: membership.self }) } : {}),
   });
   server.mount(RoutedMessagingDefinition, service.handlers);

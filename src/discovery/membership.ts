@@ -2,7 +2,8 @@ import { fenceMarginMs } from '../core/fence.js';
 import type { Instance, InstanceKey, InstanceStatus } from '../core/instance.js';
 import { runGroup } from '../core/run-group.js';
 import { type LeaseDeps, LeaseKeeper, type LeaseOptions, type LeaseState } from './lease-keeper.js';
-import { type Asker, notJoined } from './registration.js';
+import { notJoined } from './not-joined.js';
+import type { Asker } from './registration.js';
 import { RegistrationWriter } from './registration-writer.js';
 import { Registrations } from './registrations.js';
 

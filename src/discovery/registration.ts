@@ -87,12 +87,6 @@ export class Registration {
   }
 }
 
-export function notJoined(): TroupeError {
-  return new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this process holds no lease now: the registry is not reached; try again', {
-    retryAfterMs: 1_000,
-  });
-}
-
 export function withdrawn(): TroupeError {
   return new TroupeError('ABORTED', 'WITHDRAWN', 'it was removed, or put anew, before it was registered');
 }

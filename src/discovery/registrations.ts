@@ -1,5 +1,6 @@
 import { type Instance, type InstanceKey, type InstanceStatus, instanceKeyText, mayBecome } from '../core/instance.js';
-import { type Asker, notJoined, type Put, Registration, withdrawn } from './registration.js';
+import { notJoined } from './not-joined.js';
+import { type Asker, type Put, Registration, withdrawn } from './registration.js';
 import { nextBatch, saysNotThere, saysTaken, type Write } from './registration-write.js';
 
 /** For so long what was sent and not answered may still come into effect: the time of its call, and what a store takes after that. */

@@ -3,6 +3,7 @@ import { HELD_OVERHEAD_BYTES } from '../core/bytes.js';
 import type { Clock } from '../core/clock.js';
 import { deadlineExceeded, TroupeError } from '../core/errors.js';
 import { type Random, randomInt } from '../core/random.js';
+import { notJoined } from '../discovery/not-joined.js';
 import { EnvelopeKind } from '../gen/troupe/v1/envelope.js';
 import type { EnvelopeReader } from '../link/envelope-reader.js';
 import type { Links } from '../link/links.js';
@@ -21,7 +22,7 @@ import type { Messages } from './messages.js';
 import { Outbound, type OutboundOwner } from './outbound.js';
 import type { BroadcastResult, OutgoingMessage, PendingMessage, Waiter } from './outgoing.js';
 import { PendingMessages } from './pending-messages.js';
-import { asRefusal, hasRare, isCareful, isGone, notJoined, tooMany, unknownAgent, unknownOutcome } from './routing-facts.js';
+import { asRefusal, hasRare, isCareful, isGone, tooMany, unknownAgent, unknownOutcome } from './routing-facts.js';
 import type { Subscriptions } from './subscriptions.js';
 
 export interface MessageRouterDeps {

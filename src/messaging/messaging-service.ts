@@ -51,7 +51,7 @@ export interface MessagingServiceDeps {
   /** Who in the cluster subscribes to what. */
   readonly interest: { topics(): Iterable<readonly [pattern: string, nodeIds: readonly string[]]> };
   readonly deadLetters: DeadLetters;
-  /** Resolves when this process has seen the cluster; undefined when it has. @throws UNAVAILABLE / NOT_JOINED where it has not after a moment: it does not know who is there. */
+  /** Resolves when this process has seen the cluster; undefined when it has. @throws UNAVAILABLE / NOT_JOINED where it has not after a moment. */
   readonly firstView: () => Promise<void> | undefined;
   /** Asks another process for its dead letters; not given at a node. */
   readonly deadLettersOf?: (request: ListDeadLettersRequest, call: Call) => Promise<Encodable<RoutedListDeadLettersResponse>>;

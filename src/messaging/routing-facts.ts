@@ -40,14 +40,6 @@ export function isGone(error: TroupeError): boolean {
   return error.reason === 'UNKNOWN_AGENT' || error.reason === 'AGENT_NOT_RUNNING';
 }
 
-/** Of a process that has never seen the cluster: it cannot tell who is there. */
-export function notJoined(): TroupeError {
-  return new TroupeError('UNAVAILABLE', 'NOT_JOINED', 'this process has not joined the cluster yet; try again', {
-    metadata: { started: 'false' },
-    retryAfterMs: 1_000,
-  });
-}
-
 export function unknownAgent(agentId: string): TroupeError {
   const wrong = idViolation('to', agentId);
   if (wrong !== undefined) return invalidFields([wrong]);

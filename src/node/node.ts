@@ -5,7 +5,7 @@ import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
 import type { InstanceId } from '../core/ids.js';
 import { AGENT_SERVICE, type Instance, NODE_SERVICE, stays } from '../core/instance.js';
 import type { Membership } from '../discovery/membership.js';
-import { notJoined } from '../discovery/registration.js';
+import { notJoined } from '../discovery/not-joined.js';
 import type { ClusterView } from '../discovery/view.js';
 import type { Activation, ActivationStatus, StopReport } from '../runtime/activation.js';
 import type { AgentHost } from '../runtime/host.js';

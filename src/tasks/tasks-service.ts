@@ -1,3 +1,4 @@
+import { firstView } from '../discovery/first-view.js';
 import {
   RoutedRunRequest,
   RoutedRunResponse,
@@ -16,25 +17,30 @@ export const RoutedTasksDefinition = withTypes(TasksDefinition, {
   runStream: { requestType: RoutedRunStreamRequest, responseType: RoutedRunStreamResponse },
 });
 
-/** A process serves a moment before it has seen the cluster: calls that come then wait for that so long. */
-const FIRST_VIEW_MS = 3_000;
-
 /** The Tasks service: the same at a node and at a gateway. */
 export function tasksService(deps: TasksDeps): Handlers<typeof RoutedTasksDefinition> {
-  const { view } = deps;
+  const { view, telemetry } = deps;
   const streams = new StreamedTasks(deps);
-  // Whoever lost a router comes back as soon as it listens: "no such agent" or "that node has left" would be what it does not know yet.
-  const firstView = () => view.until(() => view.hasSeenCluster, FIRST_VIEW_MS);
   return {
     run: async ({ task }, call) => {
-      if (!view.hasSeenCluster) await firstView();
+      if (!view.hasSeenCluster) await seen();
       return runTask(deps, task, call);
     },
     runStream: (request, call) => (view.hasSeenCluster ? streams.run(request, call) : runLater(request, call)),
   };
 
   async function* runLater(...args: Parameters<StreamedTasks['run']>) {
-    await firstView();
+    await seen();
     yield* streams.run(...args);
+  }
+
+  /** @throws NOT_JOINED, before a fallback or a default answer stands for agents that may well be there. */
+  async function seen(): Promise<void> {
+    try {
+      await firstView(view);
+    } catch (error) {
+      telemetry?.refused(error);
+      throw error;
+    }
   }
 }

@@ -55,6 +55,8 @@ it('a gateway that has never seen the cluster says so, and does not say that nob
   const refused = { code: 'UNAVAILABLE', reason: 'NOT_JOINED', retryAfterMs: 1_000 };
   await eventually(() => expect(troupe.topics()).rejects.toMatchObject(refused), { timeoutMs: 10_000 });
   await Promise.all([
+    expect(troupe.run('echo', 'x')).rejects.toMatchObject(refused),
+    expect(troupe.run([], 'x', { agentId: 'echo-1' })).rejects.toMatchObject(refused),
     expect(troupe.send('echo-1', 'x')).rejects.toMatchObject(refused),
     expect(troupe.request('echo-1', 'x')).rejects.toMatchObject(refused),
     expect(troupe.broadcast('news', 'x')).rejects.toMatchObject(refused),

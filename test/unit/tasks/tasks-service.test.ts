@@ -166,8 +166,9 @@ describe('Tasks.Run', () => {
     expect(executor.asked[1]?.options.trace).toBeUndefined();
   });
 
-  it('waits, where the process has not seen the cluster yet, until it has, for 3 s', async () => {
-    const fresh = () => serviceWith([agentOf('a', ['work'])], NO_POLICY, (clock) => new ClusterView(clock));
+  it('waits, where the process has not seen the cluster yet, until it has, for 3 s, and then says so', async () => {
+    const policy = parseRoutingPolicy({ capabilities: { work: { defaultAnswer: { json: 'nobody is there' } } } });
+    const fresh = () => serviceWith([agentOf('a', ['work'])], policy, (clock) => new ClusterView(clock));
     const early = fresh();
     const running = run(early.service, calling().call);
     await settle();
@@ -176,12 +177,20 @@ describe('Tasks.Run', () => {
     expect(await running).toMatchObject({ result: { agentId: 'a' } });
 
     const alone = fresh();
-    const stream = alone.service.runStream(streamRequest(), calling().call)[Symbol.asyncIterator]();
-    const first = stream.next();
+    const refused = { code: 'UNAVAILABLE', reason: 'NOT_JOINED', retryAfterMs: 1_000, metadata: { started: 'false' } };
+    const outcomes = Promise.all([
+      expect(run(alone.service, calling().call)).rejects.toMatchObject(refused),
+      expect(run(alone.service, calling().call, { agentId: 'a' })).rejects.toMatchObject(refused),
+      expect(alone.service.runStream(streamRequest(), calling().call)[Symbol.asyncIterator]().next()).rejects.toMatchObject(
+        refused,
+      ),
+    ]);
     await settle();
     await alone.clock.advance(3_000);
-    expect(await first).toMatchObject({ value: { event: { event: { $case: 'accepted' } } } });
-    await stream.return?.();
+    await outcomes;
+    const counted = alone.metrics.collect().find(({ instrument }) => instrument.name === 'troupe.task.refused');
+    expect(counted?.lines).toMatchObject([{ labels: ['NOT_JOINED'], value: 3 }]);
+    expect(alone.executor.asked).toEqual([]);
   });
 
   it('sends a task that did not start to another agent, and says which try it is', async () => {
