@@ -48,7 +48,7 @@ export async function* resuming(stream: ResumingStream): AsyncGenerator<TaskEven
       }
       throw new TroupeError('INTERNAL', 'NO_RESULT', 'the stream of the task ended without a result');
     } catch (error) {
-      const lost = whatBroke(error, stream, isOpen);
+      const lost = whatBroke(error, stream, isOpen, trouble.isOn);
       if (lost === 'over') throw error;
       if (lost === 'gone') {
         if (!stream.idempotent || hasChunks) throw outcomeUnknown(error as TroupeError);
@@ -66,6 +66,11 @@ class Trouble {
   private failures = 0;
 
   constructor(private readonly stream: ResumingStream) {}
+
+  /** Whether nothing has come since the stream broke. */
+  get isOn(): boolean {
+    return this.sinceMs !== undefined;
+  }
 
   isOver(): void {
     this.sinceMs = undefined;
@@ -89,9 +94,16 @@ class Trouble {
 }
 
 /** Whether a stream that threw can be gone on with (`connection`), is not there any more (`gone`), or has ended (`over`). */
-function whatBroke(error: unknown, { windowMs, signal }: ResumingStream, isOpen: boolean): 'connection' | 'gone' | 'over' {
+function whatBroke(
+  error: unknown,
+  { windowMs, signal }: ResumingStream,
+  isOpen: boolean,
+  isResumed: boolean,
+): 'connection' | 'gone' | 'over' {
   if (!(error instanceof TroupeError) || windowMs === 0 || signal?.aborted === true) return 'over';
   if (isOpen && (error.reason === 'UNKNOWN_STREAM' || error.reason === 'CURSOR_LOST')) return 'gone';
+  // Of a router that does not know yet where the stream is: it, or another one behind the address, will.
+  if (isResumed && error.reason === 'NOT_JOINED') return 'connection';
   // Made by the transport, not by whoever answered.
   const isTransport = error.reason === error.code && BROKEN.has(error.code);
   return isOpen && isTransport ? 'connection' : 'over';
@@ -100,13 +112,12 @@ function whatBroke(error: unknown, { windowMs, signal }: ResumingStream, isOpen:
 const BROKEN = new Set(['UNAVAILABLE', 'INTERNAL', 'UNKNOWN', 'CANCELLED']);
 
 function outcomeUnknown(cause: TroupeError): TroupeError {
+  // That a try to go on with it has not started says nothing of the task.
+  const { started: _, ...metadata } = cause.metadata;
   return new TroupeError(
     'ABORTED',
     'OUTCOME_UNKNOWN',
     `the stream was lost and cannot be continued (${cause.message}): the task may have run`,
-    {
-      metadata: cause.metadata,
-      cause,
-    },
+    { metadata, cause },
   );
 }

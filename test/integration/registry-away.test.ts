@@ -56,6 +56,7 @@ it('a gateway that has never seen the cluster says so, and does not say that nob
   await eventually(() => expect(troupe.topics()).rejects.toMatchObject(refused), { timeoutMs: 10_000 });
   await Promise.all([
     expect(troupe.run('echo', 'x')).rejects.toMatchObject(refused),
+    expect(troupe.runStream('echo', 'x').next()).rejects.toMatchObject(refused),
     expect(troupe.run([], 'x', { agentId: 'echo-1' })).rejects.toMatchObject(refused),
     expect(troupe.send('echo-1', 'x')).rejects.toMatchObject(refused),
     expect(troupe.request('echo-1', 'x')).rejects.toMatchObject(refused),

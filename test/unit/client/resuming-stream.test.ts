@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { TaskEvent } from '../../../src/client/result.js';
 import { type ResumePoint, resuming } from '../../../src/client/resuming-stream.js';
 import { TroupeError } from '../../../src/core/errors.js';
+import { notJoined } from '../../../src/discovery/not-joined.js';
 
 const DROPPED = new TroupeError('UNAVAILABLE', 'UNAVAILABLE', 'Connection dropped');
 const UNKNOWN_STREAM = new TroupeError('NOT_FOUND', 'UNKNOWN_STREAM', 'no such stream');
@@ -78,6 +79,16 @@ describe('a stream whose connection breaks', () => {
     expect(opened.length).toBeLessThan(30);
   });
 
+  it('goes on where a router is met that has not seen the cluster yet, and that has not started is not said of its task', async () => {
+    const { read } = script([event(1n, 'accepted'), DROPPED], [notJoined()], [notJoined()], [event(2n, 'result')]);
+    expect(await read()).toEqual(['1 accepted', '2 result']);
+    const never = script([event(1n, 'accepted'), DROPPED], ...Array.from({ length: 1_000 }, () => [notJoined()]));
+    const lost = { reason: 'OUTCOME_UNKNOWN', metadata: {}, cause: { reason: 'NOT_JOINED' } };
+    const error = await never.read({ windowMs: 100 }).catch((caught: unknown) => caught);
+    expect(error).toMatchObject(lost);
+    expect(error).not.toHaveProperty('metadata.started');
+  });
+
   it('ends with OUTCOME_UNKNOWN when nobody knows it any more, or begins anew where it is idempotent and gave nothing yet', async () => {
     const streams = () =>
       script(
@@ -117,6 +128,9 @@ describe('a stream that ends', () => {
 
   it('before its first event, without a window, or by its caller, is not opened again', async () => {
     await expect(script([DROPPED]).read()).rejects.toBe(DROPPED);
+    const refused = notJoined();
+    await expect(script([refused]).read()).rejects.toBe(refused);
+    await expect(script([event(1n, 'accepted'), refused]).read()).rejects.toBe(refused);
     await expect(script([event(1n, 'accepted'), DROPPED]).read({ windowMs: 0 })).rejects.toBe(DROPPED);
     const signal = AbortSignal.abort();
     await expect(script([event(1n, 'accepted'), DROPPED]).read({ signal })).rejects.toBe(DROPPED);
