@@ -22,10 +22,12 @@ import { traceMetadata } from './trace-metadata.js';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const STATS_PATIENCE_MS = 1_000;
-/** How long a registry may take to list before the gateway tells what it knows itself. */
+/** How long a replica may take to list before another one is asked, and then the gateway tells what it knows itself. */
 const LIST_PATIENCE_MS = 2_000;
 /** Replicas that are tried with a call that only reads, or was certainly not sent. */
 const MAX_TRIES = 3;
+/** Where a replica does not answer at all: the caller waits meanwhile. */
+const MAX_SILENT_TRIES = 2;
 
 /**
  * The Registry service of a gateway: every call goes to a registry replica that answers. Where none does, the gateway lists instances as it
@@ -38,14 +40,22 @@ export function registryForward(session: RegistrySession, view: ClusterView, clo
     patienceMs = Number.POSITIVE_INFINITY,
   ) => {
     return async (request: Request, call: Call): Promise<Response> => {
-      const timeoutMs = Math.min(patienceMs, timeoutOf(call, clock));
-      const options = { timeoutMs, signal: call.signal, metadata: traceMetadata(call) };
+      const options = { signal: call.signal, metadata: traceMetadata(call) };
       for (let tries = 1; ; tries++) {
         const { client } = session;
+        const leftMs = timeoutOf(call, clock);
         try {
-          return await pick(client)(request, options);
+          return await pick(client)(request, { ...options, timeoutMs: Math.min(patienceMs, leftMs) });
         } catch (error) {
-          if (!(error instanceof TroupeError) || error.code !== 'UNAVAILABLE' || error.reason !== 'UNAVAILABLE') throw error;
+          if (!(error instanceof TroupeError)) throw error;
+          if (error.code === 'DEADLINE_EXCEEDED' && leftMs > patienceMs) {
+            // Frozen, perhaps: the next one may answer, now where the caller has as much time again.
+            session.turnFrom(client);
+            const mayTry = session.client !== client && timeoutOf(call, clock) > patienceMs;
+            if (!mayTry || tries >= MAX_SILENT_TRIES) throw error;
+            continue;
+          }
+          if (error.code !== 'UNAVAILABLE' || error.reason !== 'UNAVAILABLE') throw error;
           session.turnFrom(client);
           if ((!isRead && outcomeOf(error) !== 'not_started') || tries >= MAX_TRIES) throw registryUnavailable(error);
         }
