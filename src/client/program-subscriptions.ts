@@ -18,7 +18,7 @@ export const TOPICS_AT_ONCE = 64;
 const MAX_TOPICS = 1_000;
 /** How long the cluster has to take a subscription. */
 const SUBSCRIBE_MS = 30_000;
-/** What is wanted and could not be had is tried again after this. */
+/** A topic that was refused is tried again after this. */
 const AGAIN_MS = 1_000;
 
 interface Waiter {
@@ -29,6 +29,8 @@ interface Waiter {
 interface Wish {
   /** Those who want it, or wait for it. */
   holders: number;
+  /** Not before, where it was refused. */
+  retryAtMs: number;
   readonly waiters: Set<Waiter>;
 }
 
@@ -41,15 +43,16 @@ type Line =
 
 /**
  * What an attached agent is subscribed to, over all of its sessions: brings what the node says it has into step with what is wanted, one change after
- * the other.
+ * the other. What is refused pauses for a moment and waits behind all else, which goes on.
  */
 export class ProgramSubscriptions {
+  /** In the order in which they are said: one that is refused goes to the end, so the first of those that pause is the first to be due. */
   private readonly wishes = new Map<string, Wish>();
   /** What the node says that the agent is subscribed to. */
   private held: ReadonlySet<string> = new Set();
   private line: Line = { kind: 'down' };
   private lastId = 0n;
-  private disarm: (() => void) | undefined;
+  private disarm: () => void = () => undefined;
   private end: TroupeError | undefined;
 
   /** `topics`: those of the hello, wanted as long as the agent lives. */
@@ -57,7 +60,7 @@ export class ProgramSubscriptions {
     topics: readonly string[],
     private readonly clock: Clock,
   ) {
-    for (const topic of topics) this.wishes.set(topic, { holders: 1, waiters: new Set() });
+    for (const topic of topics) this.wishes.set(topic, { ...newWish(), holders: 1 });
   }
 
   /** What a new session begins with. */
@@ -74,7 +77,7 @@ export class ProgramSubscriptions {
     if (wish === undefined) {
       if (this.wishes.size >= MAX_TOPICS)
         throw new TroupeError('RESOURCE_EXHAUSTED', 'TOO_MANY_TOPICS', `at most ${MAX_TOPICS} topics can be subscribed to`);
-      wish = { holders: 0, waiters: new Set() };
+      wish = newWish();
       this.wishes.set(pattern, wish);
     }
     wish.holders += 1;
@@ -104,8 +107,7 @@ export class ProgramSubscriptions {
 
   detached(): void {
     this.line = { kind: 'down' };
-    this.disarm?.();
-    this.disarm = undefined;
+    this.disarm();
   }
 
   /** What the node says: in answer to change `id`, or by itself. */
@@ -113,13 +115,11 @@ export class ProgramSubscriptions {
     const { line } = this;
     this.held = new Set(topics);
     this.settle();
-    if (line.kind !== 'changing' || line.change.id !== id) return;
-    this.line = { kind: 'idle', say: line.say };
-    const refused = line.change.subscribe.filter((topic) => !this.held.has(topic));
-    for (const topic of refused)
-      for (const waiter of [...(this.wishes.get(topic)?.waiters ?? [])]) waiter.reject(notTaken(topic));
-    if (refused.some((topic) => this.wishes.has(topic))) this.disarm ??= this.clock.after(AGAIN_MS, this.again);
-    else this.step();
+    if (line.kind === 'changing' && line.change.id === id) {
+      this.line = { kind: 'idle', say: line.say };
+      for (const topic of line.change.subscribe) if (!this.held.has(topic)) this.refused(topic);
+    }
+    this.step();
   }
 
   /** The agent has ended. */
@@ -129,10 +129,14 @@ export class ProgramSubscriptions {
     for (const { waiters } of [...this.wishes.values()]) for (const waiter of [...waiters]) waiter.reject(error);
   }
 
-  private readonly again = () => {
-    this.disarm = undefined;
-    this.step();
-  };
+  private refused(topic: string): void {
+    const wish = this.wishes.get(topic);
+    if (wish === undefined) return;
+    wish.retryAtMs = this.clock.monotonicMs() + AGAIN_MS;
+    this.wishes.delete(topic);
+    this.wishes.set(topic, wish);
+    for (const waiter of [...wish.waiters]) waiter.reject(notTaken(topic));
+  }
 
   private taken(wish: Wish): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -175,18 +179,30 @@ export class ProgramSubscriptions {
       if (waiters.size > 0 && this.held.has(pattern)) for (const waiter of [...waiters]) waiter.resolve();
   }
 
-  /** Says what there is to be changed, where nothing is under way. */
+  /** Says what there is to be changed, where nothing is under way, or looks again when the first pause ends. */
   private step(): void {
-    const { line, held, wishes } = this;
-    if (line.kind !== 'idle' || this.disarm !== undefined) return;
-    const subscribe = [...wishes.keys()].filter((pattern) => !held.has(pattern)).slice(0, TOPICS_AT_ONCE);
+    const { line, held, wishes, clock } = this;
+    if (line.kind !== 'idle') return;
+    this.disarm();
+    const nowMs = clock.monotonicMs();
+    const missing = [...wishes].filter(([pattern]) => !held.has(pattern));
+    const subscribe = missing.flatMap(([pattern, { retryAtMs }]) => (retryAtMs <= nowMs ? pattern : [])).slice(0, TOPICS_AT_ONCE);
     const unsubscribe = [...held].filter((pattern) => !wishes.has(pattern)).slice(0, TOPICS_AT_ONCE);
-    if (subscribe.length === 0 && unsubscribe.length === 0) return;
+    if (subscribe.length === 0 && unsubscribe.length === 0) {
+      // All that is missing pauses.
+      const [next] = missing;
+      if (next !== undefined) this.disarm = clock.after(next[1].retryAtMs - nowMs, () => this.step());
+      return;
+    }
     this.lastId += 1n;
     const change = { id: this.lastId, subscribe, unsubscribe };
     this.line = { kind: 'changing', say: line.say, change };
     line.say(change);
   }
+}
+
+function newWish(): Wish {
+  return { holders: 0, retryAtMs: 0, waiters: new Set() };
 }
 
 function notTaken(topic: string): TroupeError {

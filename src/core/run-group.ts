@@ -1,3 +1,5 @@
+import { childController } from './abort.js';
+
 /** Something long-lived: runs until `signal` aborts, then cleans up and resolves. */
 export type Runner = (signal: AbortSignal) => Promise<void>;
 
@@ -7,10 +9,7 @@ export type Runner = (signal: AbortSignal) => Promise<void>;
  * followed from it.
  */
 export async function runGroup(runners: readonly Runner[], signal: AbortSignal): Promise<void> {
-  const controller = new AbortController();
-  const stop = () => controller.abort(signal.reason);
-  if (signal.aborted) stop();
-  else signal.addEventListener('abort', stop, { once: true });
+  const { controller, release } = childController(signal);
   let failure: { readonly error: unknown } | undefined;
   await Promise.all(
     runners.map(async (run) => {
@@ -23,6 +22,6 @@ export async function runGroup(runners: readonly Runner[], signal: AbortSignal):
       }
     }),
   );
-  signal.removeEventListener('abort', stop);
+  release();
   if (failure !== undefined) throw failure.error;
 }

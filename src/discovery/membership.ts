@@ -111,7 +111,7 @@ export class Membership {
     return this.putAll([instance]);
   }
 
-  /** Registers at most 100 instances, all or none, and keeps them registered. @throws as `put`. */
+  /** Registers at most 100 instances, all or none, and keeps them registered; of those with one key, the last. @throws as `put`. */
   putAll(instances: readonly Instance[]): Promise<void> {
     return this.ask((asker) => {
       if (this.isFenced) throw notJoined();

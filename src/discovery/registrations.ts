@@ -83,15 +83,17 @@ export class Registrations {
     }
   }
 
-  /** These shall be registered, all or none. @throws UNAVAILABLE / NOT_JOINED without a lease. */
+  /** These shall be registered, all or none; of those with one key, the last. @throws UNAVAILABLE / NOT_JOINED without a lease. */
   want(instances: readonly Instance[], asker: Asker): void {
     if (!this.isRestored) throw notJoined();
-    const registrations = instances.map((instance) => this.registration(instance));
+    const byKey = new Map(instances.map((instance) => [instanceKeyText(instance), instance]));
+    const wanted = [...byKey.values()];
+    const registrations = wanted.map((instance) => this.registration(instance));
     for (const { put } of registrations) if (put !== undefined) this.giveUp(put, withdrawn());
     const put = { registrations, before: registrations.map(({ wanted }) => wanted), asker };
     registrations.forEach((each, index) => {
       each.put = put;
-      this.change(each, instances[index]);
+      this.change(each, wanted[index]);
     });
   }
 

@@ -1,4 +1,4 @@
-import { delay } from '../core/abort.js';
+import { childController, delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { isTroupeError, messageOf, TroupeError } from '../core/errors.js';
 import type { Instance } from '../core/instance.js';
@@ -68,9 +68,7 @@ async function follow(
   signal: AbortSignal,
   onMessage: () => void,
 ): Promise<void> {
-  const controller = new AbortController();
-  const stop = () => controller.abort(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
+  const { controller, release } = childController(signal);
   let cancelSilence: () => void = () => undefined;
   const expectMore = () => {
     cancelSilence();
@@ -89,7 +87,7 @@ async function follow(
     throw new TroupeError('UNAVAILABLE', 'REGISTRY_CLOSED', 'the registry ended the watch');
   } finally {
     cancelSilence();
-    signal.removeEventListener('abort', stop);
+    release();
   }
 }
 

@@ -1,4 +1,4 @@
-import { delay } from '../core/abort.js';
+import { childController, delay } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { isTroupeError, messageOf } from '../core/errors.js';
 import { fenceMarginMs } from '../core/fence.js';
@@ -173,10 +173,8 @@ export class Election {
   private async renew({ leaseId, token }: Leading, fenceAtMs: number, signal: AbortSignal): Promise<Renewal> {
     const { store, clock } = this.deps;
     const sentAtMs = clock.monotonicMs();
-    const patience = new AbortController();
-    const stop = () => patience.abort(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-    const cancel = clock.after(fenceAtMs - sentAtMs, stop);
+    const { controller: patience, release } = childController(signal);
+    const cancel = clock.after(fenceAtMs - sentAtMs, () => patience.abort());
     try {
       if (sentAtMs >= fenceAtMs) return FENCED;
       const ttlSeconds = await store.leases.renew(leaseId, patience.signal);
@@ -189,7 +187,7 @@ export class Election {
       return clock.monotonicMs() >= fenceAtMs ? FENCED : { kind: 'unanswered' };
     } finally {
       cancel();
-      signal.removeEventListener('abort', stop);
+      release();
     }
   }
 

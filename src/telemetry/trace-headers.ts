@@ -39,7 +39,7 @@ export function traceHeadersOf(read: (name: keyof TraceHeaders) => string | unde
   return { traceparent, tracestate: traceparent === undefined ? undefined : valid(read('tracestate'), TRACESTATE), baggage };
 }
 
-/** What is given, and what is around for the rest: but a `tracestate` only with its own `traceparent`. */
+/** What is given, and what is around for the rest; a `traceparent` that is given does not get the `tracestate` around. */
 export function traceWithin(given: TraceOptions, around: TraceHeaders | undefined): TraceHeaders | undefined {
   if (given.traceparent === undefined && given.tracestate === undefined && given.baggage === undefined) return around;
   const isOwn = given.traceparent !== undefined;

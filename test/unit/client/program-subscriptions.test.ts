@@ -76,9 +76,89 @@ describe('ProgramSubscriptions', () => {
     subscriptions.told([], lastId());
     await settle();
     expect(a.is).toBe('NOT_SUBSCRIBED');
-    await clock.advance(60_000);
-    expect(said).toHaveLength(1);
     expect(clock.pending).toBe(0);
+    expect(said).toHaveLength(1);
+  });
+
+  it('go on, and end, while one that was refused pauses', async () => {
+    const subscriptions = new ProgramSubscriptions(['refused'], clock);
+    subscriptions.attached(say, []);
+    subscriptions.told([], lastId());
+    await clock.advance(400);
+    const adding = subscriptions.add('a');
+    subscriptions.told(['a'], lastId());
+    (await adding).cancel();
+    subscriptions.told([], lastId());
+    expect(changes()).toEqual([
+      [['refused'], []],
+      [['a'], []],
+      [[], ['a']],
+    ]);
+    await clock.advance(599);
+    expect(said).toHaveLength(3);
+    await clock.advance(1);
+    expect(changes().slice(3)).toEqual([[['refused'], []]]);
+    subscriptions.told(['refused'], lastId());
+    expect(clock.pending).toBe(0);
+  });
+
+  it('pause each by itself', async () => {
+    const subscriptions = new ProgramSubscriptions(['early'], clock);
+    subscriptions.attached(say, []);
+    subscriptions.told([], lastId());
+    await clock.advance(300);
+    const early = outcomeOf(subscriptions.add('early'));
+    const late = outcomeOf(subscriptions.add('late'));
+    subscriptions.told([], lastId());
+    const again = outcomeOf(subscriptions.add('late'));
+    await settle();
+    expect([early.is, late.is, again.is]).toEqual(['open', 'NOT_SUBSCRIBED', 'open']);
+    await clock.advance(700);
+    subscriptions.told(['early'], lastId());
+    await clock.advance(299);
+    expect(changes()).toEqual([
+      [['early'], []],
+      [['late'], []],
+      [['early'], []],
+    ]);
+    await clock.advance(1);
+    expect(changes().slice(3)).toEqual([[['late'], []]]);
+    subscriptions.told(['early', 'late'], lastId());
+    await settle();
+    expect([early.is, again.is]).toEqual(['done', 'done']);
+    expect(clock.pending).toBe(0);
+  });
+
+  it('are not kept out by as many as one change has that are refused again and again', async () => {
+    const refused = Array.from({ length: TOPICS_AT_ONCE }, (_, n) => `refused-${n}`);
+    const subscriptions = new ProgramSubscriptions([...refused, 'last'], clock);
+    subscriptions.attached(say, []);
+    subscriptions.told([], lastId());
+    expect(changes()).toEqual([
+      [refused, []],
+      [['last'], []],
+    ]);
+    subscriptions.told([], lastId());
+    await clock.advance(1_000);
+    subscriptions.told([], lastId());
+    expect(changes().slice(2)).toEqual([
+      [refused, []],
+      [['last'], []],
+    ]);
+    subscriptions.told(['last'], lastId());
+    const added = outcomeOf(subscriptions.add('added'));
+    subscriptions.told(['last', 'added'], lastId());
+    await settle();
+    expect(added.is).toBe('done');
+    await clock.advance(1_000);
+    expect(changes().slice(5)).toEqual([[refused, []]]);
+  });
+
+  it('are said again where the node does not have them any more', async () => {
+    const subscriptions = new ProgramSubscriptions(['a', 'b'], clock);
+    subscriptions.attached(say, ['a', 'b']);
+    subscriptions.told(['b'], 0n);
+    expect(changes()).toEqual([[['a'], []]]);
   });
 
   it('are those of before in a new session, 64 in its hello and the rest by changes; what is not taken is tried again', async () => {

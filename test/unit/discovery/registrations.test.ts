@@ -146,6 +146,51 @@ describe('Registrations', () => {
     expect(registrations.size).toBe(2);
   });
 
+  // [the key, what was asked for before, what who asked for that has heard in the end]
+  it.each<[string, (rig: Rig) => void, Record<string, string>]>([
+    ['new', () => undefined, {}],
+    [
+      'registered',
+      ({ put, writeAll }) => {
+        put('a');
+        writeAll();
+      },
+      { 'put a': 'done' },
+    ],
+    ['asked for by another', ({ put }) => put('a'), { 'put a': 'WITHDRAWN' }],
+    [
+      'on its way for another',
+      ({ put, next }) => {
+        put('a');
+        next();
+      },
+      { 'put a': 'WITHDRAWN' },
+    ],
+  ])('registers the last of those that one put has of a key that is %s', (_, before, heardBefore) => {
+    const each = rig();
+    before(each);
+    const [first, other, last] = [agentOf('a', ['first']), agentOf('b', []), agentOf('a', ['last'])];
+    const heard: string[] = [];
+    each.registrations.want([first, other, last], { done: () => heard.push('done'), failed: () => heard.push('failed') });
+    const write = each.next();
+    expect(write.changes.map(({ instance }) => instance)).toEqual([last, other]);
+    each.registrations.acknowledged(write);
+    expect(heard).toEqual(['done']);
+    expect(each.writeAll()).toEqual([]);
+    expect(each.registrations.size).toBe(3);
+    expect(each.registrations.isAwaited).toBe(false);
+    expect(each.heard).toEqual(heardBefore);
+  });
+
+  it('takes back all of a put that has a key twice', () => {
+    const { registrations, put, heard, next, writeAll } = rig();
+    put('a', 'a');
+    registrations.refused(next(), refusal('ALREADY_EXISTS', 'ALREADY_REGISTERED', 'a'));
+    expect(heard).toEqual({ 'put a,a': 'ALREADY_REGISTERED' });
+    expect(writeAll()).toEqual([]);
+    expect(registrations.size).toBe(1);
+  });
+
   describe('while a write is on its way', () => {
     it('takes back what is removed before it is registered, and all that was put with it', () => {
       const { put, remove, heard, next, writeAll, registrations } = rig();
