@@ -6,8 +6,7 @@ const MAX_SMALL = 64;
 const MAX_LARGE = 32;
 
 /**
- * Buffers of frames, to be used again: of all links of a process. Memory outside of V8's heap weighs on its collector, which stops the process again
- * and again where each frame has a new buffer.
+ * Buffers of frames, to be used again: of all links of a process, so that a link holds none while it has nothing to send.
  */
 export class FramePool {
   private readonly small: Buffer[] = [];
